@@ -1,0 +1,110 @@
+"""Crystal lattices: symmetry, reflections and sites of the cubic metals (fcc, bcc) and hcp.
+
+The body frame of a locked particle has the lattice's axes along x, y, z (hcp: c along z, a along x).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+IDEAL_C_OVER_A = np.sqrt(8 / 3)
+
+# atoms of the unit cell, in fractions of the cell vectors
+_BASIS = {
+    "fcc": [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
+    "bcc": [[0, 0, 0], [0.5, 0.5, 0.5]],
+    "hcp": [[0, 0, 0], [1 / 3, 2 / 3, 0.5]],
+}
+
+
+@dataclass(frozen=True)
+class Reflections:
+    """One of each pair (G, -G) of the reciprocal lattice.
+
+    G : (m, 3) float64, 1/angstrom, body frame
+    shell : (m,) int, number of the shell of equal |G|, from 0
+    phase : (m,) complex128, structure factor of the cell over its number of atoms (1 for fcc and bcc)
+    """
+
+    G: np.ndarray
+    shell: np.ndarray
+    phase: np.ndarray
+
+
+def cell(system, a_A, c_over_a=IDEAL_C_OVER_A):
+    """(3, 3) cell vectors as rows, angstrom."""
+    if system == "hcp":
+        return a_A * np.array([[1, 0, 0], [-0.5, np.sqrt(3) / 2, 0], [0, 0, c_over_a]])
+    return a_A * np.eye(3)
+
+
+def atoms_per_cell(system):
+    """Number of atoms in the unit cell: 4 (fcc), 2 (bcc, hcp)."""
+    return len(_BASIS[system])
+
+
+def volume_per_atom(system, a_A, c_over_a=IDEAL_C_OVER_A):
+    """Cubic angstrom."""
+    return abs(np.linalg.det(cell(system, a_A, c_over_a))) / atoms_per_cell(system)
+
+
+def nearest_distance(system, a_A):
+    """Distance between nearest neighbours, angstrom."""
+    return a_A * {"fcc": np.sqrt(0.5), "bcc": np.sqrt(0.75), "hcp": 1.0}[system]
+
+
+def rotation_group(system):
+    """(g, 3, 3) proper rotations of the lattice: 24 for cubic systems, 6 (D3) for hcp.
+
+    The hexagonal lattice has 12, but the two-atom basis of hcp leaves 6 proper rotations about a
+    centre of symmetry.
+    """
+    return Rotation.create_group("D3" if system == "hcp" else "O").as_matrix()
+
+
+def reflections(system, a_A, k_max, c_over_a=IDEAL_C_OVER_A):
+    """The allowed reflections with |G| < k_max (1/angstrom), half of each pair, ordered by shell."""
+    vectors = cell(system, a_A, c_over_a)
+    reciprocal = np.linalg.inv(vectors).T
+    reach = int(np.ceil(k_max * np.linalg.norm(vectors, axis=1).max())) + 1
+    h = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    basis = np.array(_BASIS[system])
+    factor = np.exp(-2j * np.pi * (h @ (basis - centre_of_symmetry(system)).T)).mean(1)
+    G = h @ reciprocal
+    length = np.linalg.norm(G, axis=1)
+    first = (h[:, 2] > 0) | ((h[:, 2] == 0) & ((h[:, 1] > 0) | ((h[:, 1] == 0) & (h[:, 0] > 0))))
+    keep = first & (length < k_max) & (np.abs(factor) > 1e-6)
+    G, length, factor = G[keep], length[keep], factor[keep]
+    order = np.lexsort((G[:, 0], G[:, 1], G[:, 2], length.round(6)))
+    G, length, factor = G[order], length[order], factor[order]
+    shell = np.unique(length.round(5), return_inverse=True)[1]
+    return Reflections(G, shell, factor)
+
+
+def centre_of_symmetry(system):
+    """A point of inversion of the atoms' pattern, in fractions of the cell (hcp: between the two atoms)."""
+    return np.array([1 / 6, 1 / 3, 0.25]) if system == "hcp" else np.zeros(3)
+
+
+def sites(system, a_A, radius_A, centre_A=(0, 0, 0), c_over_a=IDEAL_C_OVER_A):
+    """(n, 3) lattice points within radius_A of centre_A, angstrom; an atom (hcp: an inversion centre) at 0."""
+    vectors = cell(system, a_A, c_over_a)
+    centre = np.asarray(centre_A, float)
+    reach = (
+        int(np.ceil((radius_A + np.linalg.norm(centre)) / np.linalg.norm(vectors, axis=1).min() * 1.2)) + 1
+    )
+    steps = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    fractions = (steps + np.array(_BASIS[system]) - centre_of_symmetry(system)).reshape(-1, 3)
+    points = fractions @ vectors
+    return points[np.linalg.norm(points - centre, axis=1) <= radius_A]
+
+
+def slip_vectors(system, a_A):
+    """(m, 3) lattice translations between nearest neighbours, the zero vector first."""
+    points = sites(system, a_A, 1.05 * nearest_distance(system, a_A)) if system != "hcp" else None
+    if system == "hcp":
+        angles = np.arange(6) * np.pi / 3
+        points = np.c_[a_A * np.cos(angles), a_A * np.sin(angles), np.zeros(6)]
+        points = np.r_[points, [[0, 0, 0]]]
+    return points[np.argsort(np.linalg.norm(points, axis=1), kind="stable")]

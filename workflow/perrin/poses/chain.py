@@ -1,0 +1,85 @@
+"""Continuity in time: the best path of orientations through a grid, exactly (Viterbi).
+
+Random walk: an angle theta between neighbouring frames costs theta^2 / (2 sigma^2), sigma = step / sqrt(3)
+about each axis for an rms step.
+"""
+
+import numba
+import numpy as np
+
+from perrin.imaging.grids import equivalents
+from perrin.imaging.rotations import angles_between
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _forward(score, neighbour, cost, gap, back, value):
+    n, m = neighbour.shape
+    for t in range(1, len(score)):
+        new = np.empty(n, np.float32)
+        scale = np.float32(1.0 / gap[t])
+        for j in numba.prange(n):
+            best = np.float32(-1e30)
+            arg = 0
+            for l in range(m):
+                k = neighbour[j, l]
+                if k < 0:
+                    break
+                v = value[k] - cost[j, l] * scale
+                if v > best:
+                    best = v
+                    arg = l
+            new[j] = best + score[t, j]
+            back[t, j] = arg
+        # keep the numbers small: float32 has seven digits for thousands of frames
+        top = new.max()
+        value[:] = new - top
+        back[t, n] = 0
+        score[t, n] = top
+
+
+def viterbi(score, grid, step_deg, gap=None):
+    """The most likely path of nodes and its log-likelihood.
+
+    score : (f, n) float32, log L of frames and nodes
+    grid : OrientationGrid
+    step_deg : rms rotation between two frames
+    gap : (f,) frames since the previous one in the stack (1 where none is missing)
+    returns (f,) int nodes; log-likelihood of the path (without the constant of the random walk)
+    """
+    frames, n = score.shape
+    sigma = np.radians(step_deg) / np.sqrt(3)
+    cost = (np.square(grid.angle) / (2 * sigma**2)).astype(np.float32)
+    gap = np.ones(frames) if gap is None else np.asarray(gap, float)
+    back = np.zeros((frames, n + 1), np.uint8 if grid.neighbour.shape[1] < 256 else np.uint16)
+    work = np.empty((frames, n + 1), np.float32)
+    work[:, :n] = score
+    value = score[0].copy()
+    start = float(value.max())
+    value -= np.float32(start)
+    _forward(work, grid.neighbour, cost, gap, back, value)
+    path = np.empty(frames, np.int64)
+    path[-1] = int(np.argmax(value))
+    for t in range(frames - 1, 0, -1):
+        path[t - 1] = grid.neighbour[path[t], back[t, path[t]]]
+    return path, start + float(work[1:, n].astype(float).sum())
+
+
+def lift(rotation, group):
+    """Follow a path of orientations known up to equivalence: each frame's equivalent nearest to the last one's.
+
+    rotation : (f, 3, 3), returns (f, 3, 3)
+    """
+    out = np.array(rotation, float)
+    for t in range(1, len(out)):
+        candidates = equivalents(out[t], group)
+        out[t] = candidates[np.argmin(angles_between(candidates, out[t - 1]))]
+    return out
+
+
+def rms_step_deg(rotation):
+    """Root-mean-square angle between consecutive orientations, degrees; outliers above the 95th percentile cut."""
+    angle = angles_between(rotation[1:], rotation[:-1])
+    angle = angle[angle <= np.quantile(angle, 0.95)]
+    return (
+        float(np.degrees(np.sqrt(np.mean(angle**2)))) * 1.15
+    )  # what the cut takes from a Maxwell distribution
