@@ -1,0 +1,281 @@
+"""All atoms at once against the frames: positions and occupancies by exact Gauss-Newton, and their common profile.
+
+With u_fj = P R_f x_j + s_f, d = u_fj - u_fk and the overlap K(|d|^2) of two atoms (imaging.profile):
+
+    gradient    dL/dx_j = sum_f a_f o_j (P R_f)' [grad b_f(u_fj) - a_f sum_k o_k grad K(d)]
+                dL/do_j = sum_f a_f [b_f(u_fj) - a_f sum_k o_k K(d)]
+    matrix      <d_a p_j, d_b p_k> = -R_f' (2 K' 1 + 4 K'' d d') R_f,   <d_a p_j, p_k> = 2 K' (R_f' d)_a
+
+The matrix is summed pair by pair over all frames: one writer an entry, so threads cannot change the result.
+"""
+
+import numba
+import numpy as np
+import scipy.linalg
+
+from perrin.imaging.blobs import filter_frames, model_norms, read, read_gradient
+from perrin.imaging.profile import Profile, overlap
+from perrin.poses.polish import pair_fields, project_atoms, unpack_field
+
+GAUSSIANS_A = (0.30, 0.42, 0.60)
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _gradients(coefficient, centre, step, xyz, occupancy, table, dq, R, s, alpha, out):
+    """out (f, n, 3): gradient in the two image directions (without o_j) and in the occupancy, a frame."""
+    for f in numba.prange(len(R)):
+        n = len(xyz)
+        r = np.empty((n, 3))
+        u = np.empty((n, 2))
+        field = np.empty((n, 8))
+        overlaps = np.empty((n, 3))
+        project_atoms(xyz, R[f], s[f], r, u)
+        pair_fields(r, u, occupancy, table, dq, field, overlaps)
+        for j in range(n):
+            value, gx, gy = read_gradient(coefficient[f], centre, step, u[j, 0], u[j, 1])
+            out[f, j, 0] = alpha[f] * (gx - alpha[f] * overlaps[j, 1])
+            out[f, j, 1] = alpha[f] * (gy - alpha[f] * overlaps[j, 2])
+            out[f, j, 2] = alpha[f] * (value - alpha[f] * overlaps[j, 0])
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _matrix(ux, uy, weight, R, occupancy, table, dq, A):
+    """A (n, n, 10): xx, xy, xz, yy, yz, zz of position-position, x, y, z of position-occupancy, occupancy^2."""
+    n, frames = ux.shape
+    last = table.shape[0] - 2
+    inverse = 1.0 / dq
+    for j in numba.prange(n):
+        for k in range(n):
+            if k < j:
+                continue
+            a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = 0.0
+            for f in range(frames):
+                dx = ux[j, f] - ux[k, f]
+                dy = uy[j, f] - uy[k, f]
+                g = (dx * dx + dy * dy) * inverse
+                if g >= last:
+                    continue
+                i = int(g)
+                t = g - i
+                w = weight[f]
+                K = w * ((1 - t) * table[i, 0] + t * table[i + 1, 0])
+                K1 = 2 * w * ((1 - t) * table[i, 1] + t * table[i + 1, 1])
+                K2 = 4 * w * ((1 - t) * table[i, 2] + t * table[i + 1, 2])
+                m11 = -K1 - K2 * dx * dx
+                m12 = -K2 * dx * dy
+                m22 = -K1 - K2 * dy * dy
+                x0, x1, x2 = R[f, 0, 0], R[f, 0, 1], R[f, 0, 2]
+                y0, y1, y2 = R[f, 1, 0], R[f, 1, 1], R[f, 1, 2]
+                a0 += m11 * x0 * x0 + 2 * m12 * x0 * y0 + m22 * y0 * y0
+                a1 += m11 * x0 * x1 + m12 * (x0 * y1 + x1 * y0) + m22 * y0 * y1
+                a2 += m11 * x0 * x2 + m12 * (x0 * y2 + x2 * y0) + m22 * y0 * y2
+                a3 += m11 * x1 * x1 + 2 * m12 * x1 * y1 + m22 * y1 * y1
+                a4 += m11 * x1 * x2 + m12 * (x1 * y2 + x2 * y1) + m22 * y1 * y2
+                a5 += m11 * x2 * x2 + 2 * m12 * x2 * y2 + m22 * y2 * y2
+                a6 += K1 * (x0 * dx + y0 * dy)
+                a7 += K1 * (x1 * dx + y1 * dy)
+                a8 += K1 * (x2 * dx + y2 * dy)
+                a9 += K
+            both = occupancy[j] * occupancy[k]
+            A[j, k, 0], A[j, k, 1], A[j, k, 2] = both * a0, both * a1, both * a2
+            A[j, k, 3], A[j, k, 4], A[j, k, 5] = both * a3, both * a4, both * a5
+            A[j, k, 6], A[j, k, 7], A[j, k, 8] = a6, a7, a8
+            A[j, k, 9] = a9
+
+
+def project(xyz_A, rotation, shift_A):
+    """Places of atoms in frames: (f, n, 2) angstrom from the box centre."""
+    return np.einsum("fac,nc->fna", rotation[:, :2], xyz_A) + shift_A[:, None]
+
+
+def normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude):
+    """Fisher information of (x, y, z, occupancy) of all atoms with poses known: (4 n, 4 n), atom by atom."""
+    n = len(xyz_A)
+    u = project(xyz_A, rotation, shift_A)
+    pairs = np.zeros((n, n, 10))
+    occupancy = np.ascontiguousarray(occupancy, float)
+    _matrix(
+        np.ascontiguousarray(u[:, :, 0].T), np.ascontiguousarray(u[:, :, 1].T), np.square(np.asarray(amplitude, float)),
+        np.ascontiguousarray(rotation, float), occupancy, overlap_table.table, overlap_table.dq, pairs,
+    )  # fmt: skip
+    A = np.zeros((n, 4, n, 4))
+    place = {(0, 0): 0, (0, 1): 1, (0, 2): 2, (1, 1): 3, (1, 2): 4, (2, 2): 5}
+    upper = np.triu(np.ones((n, n), bool), 1)
+    for (a, b), c in place.items():
+        block = pairs[:, :, c] + np.where(upper, pairs[:, :, c], 0).T
+        A[:, a, :, b] = block
+        A[:, b, :, a] = block
+    for a in range(3):
+        # <d_a p_j, p_k> is odd in d: the other triangle has the opposite sign
+        half = np.where(upper, pairs[:, :, 6 + a], 0)
+        odd = half - half.T
+        A[:, a, :, 3] = occupancy[:, None] * odd
+        A[:, 3, :, a] = (occupancy[:, None] * odd).T
+    A[:, 3, :, 3] = pairs[:, :, 9] + np.where(upper, pairs[:, :, 9], 0).T
+    return A.reshape(4 * n, 4 * n)
+
+
+def atom_step(
+    filtered,
+    xyz_A,
+    occupancy,
+    overlap_table,
+    rotation,
+    shift_A,
+    amplitude,
+    occupancy_spread=0.1,
+    damping=1e-3,
+    cap_A=0.15,
+):
+    """One Gauss-Newton step of all atoms with poses fixed.
+
+    occupancy_spread : standard deviation of the prior N(1, spread) on occupancies
+    damping : added to the diagonal as a share of it; also holds the free rotation and translation of the body
+    cap_A : largest move of an atom
+    returns xyz_A, occupancy, largest move (angstrom)
+    """
+    n = len(xyz_A)
+    per_frame = np.empty((len(rotation), n, 3), np.float32)
+    _gradients(
+        filtered.coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
+        np.ascontiguousarray(occupancy, float), overlap_table.table, overlap_table.dq,
+        np.ascontiguousarray(rotation, float), np.ascontiguousarray(shift_A, float),
+        np.ascontiguousarray(amplitude, float), per_frame,
+    )  # fmt: skip
+    gradient = np.empty((n, 4))
+    gradient[:, :3] = occupancy[:, None] * np.einsum(
+        "fna,fac->nc", per_frame[:, :, :2], rotation[:, :2], optimize=True
+    )
+    gradient[:, 3] = per_frame[:, :, 2].sum(0, dtype=float) - (occupancy - 1) / occupancy_spread**2
+    A = normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude)
+    diagonal = np.arange(4 * n)
+    A[diagonal[3::4], diagonal[3::4]] += 1 / occupancy_spread**2
+    A[diagonal, diagonal] *= 1 + damping
+    move = scipy.linalg.solve(A, gradient.ravel(), assume_a="pos", overwrite_a=True).reshape(n, 4)
+    length = np.linalg.norm(move[:, :3], axis=1)
+    move[:, :3] *= np.minimum(1, cap_A / np.maximum(length, 1e-12))[:, None]
+    occupancy = np.clip(occupancy + np.clip(move[:, 3], -0.3, 0.3), 0.02, 2)
+    return xyz_A + move[:, :3], occupancy, float(length.max())
+
+
+def fit_profile(
+    frames, pixel_A, highpass, xyz_A, occupancy, rotation, shift_A, amplitude, sigmas_A=GAUSSIANS_A
+):
+    """The common radial profile: linear least squares on a few Gaussians, poses and atoms fixed.
+
+    frames : (f, n, n) raw frames (a sample of some 150 is enough), unit noise
+    returns Profile with a high-passed height of 1 at its centre, and the factor that moves into the amplitudes
+    """
+    single = [Profile(np.array([s]), np.array([1.0]), highpass) for s in sigmas_A]
+    m = len(single)
+    b = np.zeros(m)
+    A = np.zeros((m, m))
+    weight = np.asarray(amplitude, float)
+    for i, one in enumerate(single):
+        values = read(filter_frames(frames, pixel_A, one), xyz_A, rotation, shift_A)
+        b[i] = (weight * (values @ occupancy)).sum()
+        for j in range(i + 1):
+            norms = model_norms(xyz_A, occupancy, rotation, overlap(one, single[j], pixel_A, cutoff=1e-5))
+            A[i, j] = A[j, i] = (weight**2 * norms).sum()
+    # Gaussians of similar width nearly cancel: a ridge of a thousandth keeps their weights of order one
+    w = np.linalg.solve(A + 1e-3 * np.diag(np.diag(A)), b)
+    height = Profile(np.array(sigmas_A), w, highpass).value(0.0)
+    if height <= 0:
+        raise ValueError("the fitted profile of an atom is not positive at its centre: the poses are wrong")
+    return Profile(np.array(sigmas_A), w / height, highpass), float(height)
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _couplings(xyz, occupancy, table, dq, R, s, alpha, C, H):
+    """Overlap of every atom's move with every pose parameter: C (f, 3 n, 6), and H (f, 6, 6) of the poses."""
+    for f in numba.prange(len(R)):
+        n = len(xyz)
+        r = np.empty((n, 3))
+        u = np.empty((n, 2))
+        field = np.empty((n, 8))
+        overlaps = np.empty((n, 3))
+        project_atoms(xyz, R[f], s[f], r, u)
+        squared, by_x, by_y = pair_fields(r, u, occupancy, table, dq, field, overlaps)
+        F = np.empty((2, 5))
+        V = np.zeros((2, 5))
+        V[0, 0] = 1
+        V[1, 1] = 1
+        a2 = alpha[f] * alpha[f]
+        H[f] = 0
+        H[f, 5, 5] = squared
+        H[f, 2, 5] = H[f, 5, 2] = alpha[f] * by_x / 2
+        H[f, 3, 5] = H[f, 5, 3] = alpha[f] * by_y / 2
+        for j in range(n):
+            unpack_field(field[j], F)
+            V[1, 2] = -r[j, 2]
+            V[0, 3] = r[j, 2]
+            V[0, 4] = -r[j, 1]
+            V[1, 4] = r[j, 0]
+            o = occupancy[j]
+            for a in range(5):
+                for b in range(5):
+                    H[f, a, b] += a2 * o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
+            for c in range(3):
+                for b in range(5):
+                    C[f, 3 * j + c, b] = a2 * o * (R[f, 0, c] * F[0, b] + R[f, 1, c] * F[1, b])
+                C[f, 3 * j + c, 5] = (
+                    alpha[f] * o * (R[f, 0, c] * overlaps[j, 1] + R[f, 1, c] * overlaps[j, 2])
+                )
+
+
+def covariances(
+    xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread=0.1, chunk=64
+):
+    """Cramer-Rao covariance of every atom, poses known and poses marginalised.
+
+    The three rotations and three translations of the whole body are gauge: they are projected out, so an error bar
+    is that of an atom's place in the body.
+    returns covariance_A2 (n, 3, 3) with free poses, the same with known poses, sigma of the occupancies (n,)
+    """
+    n = len(xyz_A)
+    A = normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude).reshape(n, 4, n, 4)
+    A[np.arange(n), 3, np.arange(n), 3] += 1 / occupancy_spread**2
+    cross = A[:, :3, :, 3].reshape(3 * n, n)
+    occupation = A[:, 3, :, 3]
+    occupancy_sigma = np.sqrt(np.diag(np.linalg.inv(occupation)))
+    positions = A[:, :3, :, :3].reshape(3 * n, 3 * n) - cross @ np.linalg.solve(occupation, cross.T)
+    known = _blocks(_gauge_free_inverse(positions, xyz_A))
+    marginal = positions.copy()
+    for first in range(0, len(rotation), chunk):
+        stop = min(first + chunk, len(rotation))
+        C = np.zeros((stop - first, 3 * n, 6))
+        H = np.zeros((stop - first, 6, 6))
+        _couplings(
+            np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float), overlap_table.table,
+            overlap_table.dq, np.ascontiguousarray(rotation[first:stop], float),
+            np.ascontiguousarray(shift_A[first:stop], float), np.asarray(amplitude[first:stop], float), C, H,
+        )  # fmt: skip
+        H[:, np.arange(6), np.arange(6)] *= 1 + 1e-9
+        half = np.einsum("fai,fij->fja", C, np.linalg.inv(np.linalg.cholesky(H)).swapaxes(1, 2))
+        half = half.reshape(-1, 3 * n)
+        marginal -= half.T @ half
+    return _blocks(_gauge_free_inverse(marginal, xyz_A)), known, occupancy_sigma
+
+
+def _gauge_free_inverse(A, xyz_A):
+    """Inverse on the complement of the body's own rotations and translations."""
+    n = len(xyz_A)
+    away = xyz_A - xyz_A.mean(0)
+    gauge = np.zeros((3 * n, 6))
+    for c in range(3):
+        gauge[c::3, c] = 1
+        axis = np.eye(3)[c]
+        gauge[:, 3 + c] = np.cross(axis, away).ravel()
+    basis, _ = np.linalg.qr(gauge)
+    # a large stiffness along the gauge takes it out of the inverse; what is left of it is subtracted exactly
+    stiff = np.trace(A) / len(A)
+    inverse = scipy.linalg.inv(A + stiff * basis @ basis.T + 1e-9 * stiff * np.eye(len(A)), overwrite_a=True)
+    projector = np.eye(len(A)) - basis @ basis.T
+    return projector @ inverse @ projector
+
+
+def _blocks(covariance):
+    """(n, 3, 3) diagonal blocks of a (3 n, 3 n) matrix."""
+    n = len(covariance) // 3
+    rows = np.arange(n)
+    return covariance.reshape(n, 3, n, 3)[rows, :, rows, :]

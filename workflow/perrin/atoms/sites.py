@@ -1,0 +1,91 @@
+"""Which sites of a lattice are occupied: non-negative least squares on the frames themselves.
+
+    b_j  = sum_f a_f <y_f, p(. - u_fj)>         N_jk = sum_f a_f^2 K(|P R_f (x_j - x_k)|)
+    minimise  o' N o / 2 - b' o,  o >= 0
+
+N depends on the lattice vector between two sites only, of which there are a few thousand.
+"""
+
+import numba
+import numpy as np
+
+from perrin.imaging.blobs import overlap_value, read
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _vector_overlaps(vectors, rotation, weight, table, dq, out):
+    for v in numba.prange(len(vectors)):
+        total = 0.0
+        for f in range(len(rotation)):
+            x = 0.0
+            y = 0.0
+            for c in range(3):
+                x += rotation[f, 0, c] * vectors[v, c]
+                y += rotation[f, 1, c] * vectors[v, c]
+            total += weight[f] * overlap_value(table, dq, x * x + y * y)
+        out[v] = total
+
+
+def difference_table(xyz_A):
+    """Distinct difference vectors of a set of lattice points: vectors (v, 3) and index (n, n) into them."""
+    n = len(xyz_A)
+    rounded = np.rint(xyz_A * 1000).astype(np.int64)
+    low = rounded.min(0)
+    span = 2 * (rounded.max(0) - low) + 1
+    code = (rounded - low) @ np.array([span[1] * span[2], span[2], 1])
+    difference = np.abs(code[:, None] - code[None, :])  # d and -d overlap alike
+    _, first, index = np.unique(difference, return_index=True, return_inverse=True)
+    row, column = np.divmod(first, n)
+    return xyz_A[row] - xyz_A[column], index.reshape(n, n).astype(np.int32)
+
+
+def site_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap, differences=None):
+    """The normal equations b (n,), N (n, n) of all sites' occupancies from a stretch of frames.
+
+    filtered : Filtered of these frames; rotation (f, 3, 3), shift_A (f, 2), amplitude (f,)
+    differences : difference_table(xyz_A), to save its cost where sites are solved many times
+    """
+    vectors, index = difference_table(xyz_A) if differences is None else differences
+    b = (read(filtered, xyz_A, rotation, shift_A).astype(float) * amplitude[:, None]).sum(0)
+    out = np.empty(len(vectors))
+    weight = np.square(np.asarray(amplitude, float))
+    _vector_overlaps(vectors, np.ascontiguousarray(rotation), weight, overlap.table, overlap.dq, out)
+    return b, out[index]
+
+
+def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5):
+    """Minimise o' N o / 2 - b' o over o >= 0 by accelerated projected gradients (FISTA with restart).
+
+    ridge : added to the diagonal, as a share of its mean
+    """
+    N = N + ridge * np.mean(np.diag(N)) * np.eye(len(b))
+    vector = np.ones(len(b))
+    for _ in range(30):
+        vector = N @ vector
+        vector /= np.linalg.norm(vector)
+    step = 0.95 / (vector @ (N @ vector))
+    o = np.zeros(len(b))
+    y, momentum = o, 1.0
+    for _ in range(iterations):
+        new = np.maximum(0, y - step * (N @ y - b))
+        if (y - new) @ (new - o) > 0:
+            momentum = 1.0
+        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        y = new + (momentum - 1) / following * (new - o)
+        moved = np.abs(new - o).max()
+        o, momentum = new, following
+        if moved < tolerance * max(o.max(), 1e-12):
+            break
+    return o
+
+
+def plateau(occupancy, expected):
+    """The common level of occupied sites: median of the larger half of the expected number of atoms."""
+    top = np.sort(occupancy)[::-1][: max(int(expected) // 2, 5)]
+    return float(np.median(top))
+
+
+def grey_share(occupancy):
+    """Share of sites with an occupancy between 0.25 and 0.75 among those above 0.25 (of a plateau at 1)."""
+    some = occupancy > 0.25
+    return float(((occupancy < 0.75) & some).sum() / max(some.sum(), 1))

@@ -1,0 +1,119 @@
+"""The segment test: discrete errors of a path, found and undone against an asymmetric model.
+
+A lattice cannot tell apart its 24 rotations, the half turn about the beam and its own translations; a path
+through time that passes close to a two-fold axis, or along a lattice vector, may leave it on another branch. With a
+model that has a shape, every frame can score every branch. The branches are chosen for the whole movie at
+once; a change of branch costs what the actual jumps of orientation and of absolute position between neighbouring
+frames cost, so undoing a jump is rewarded and nothing else is charged.
+"""
+
+import numba
+import numpy as np
+
+from perrin.imaging.blobs import read_value, squared_norm
+from perrin.imaging.grids import HALF_TURN
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _branch_scores(coefficient, centre, step, xyz, occupancy, table, dq, turned, shift, slips, alpha, out):
+    """out (f, g, t): log-likelihood ratio of each branch; turned (f, g, 3, 3) rotations."""
+    for f in numba.prange(len(turned)):
+        n = len(xyz)
+        u = np.empty((n, 2))
+        for g in range(turned.shape[1]):
+            R = turned[f, g]
+            for j in range(n):
+                for a in range(2):
+                    u[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2] + shift[f, a]
+            squared = squared_norm(u, occupancy, table, dq)
+            for t in range(len(slips)):
+                dx = R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]
+                dy = R[1, 0] * slips[t, 0] + R[1, 1] * slips[t, 1] + R[1, 2] * slips[t, 2]
+                c = 0.0
+                for j in range(n):
+                    c += occupancy[j] * read_value(coefficient[f], centre, step, u[j, 0] + dx, u[j, 1] + dy)
+                out[f, g, t] = alpha[f] * c - alpha[f] ** 2 * squared / 2
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, distance_cap, switch, gap):
+    frames, rotations, slips = score.shape
+    n = rotations * slips
+    back = np.zeros((frames, n), np.int32)
+    value = score[0].copy().reshape(n)
+    angle_cost = np.empty((rotations, rotations))
+    for t in range(1, frames):
+        for g in numba.prange(rotations):
+            for h in range(rotations):
+                squared = 0.0
+                for i in range(3):
+                    for j in range(3):
+                        squared += (turned[t, g, i, j] - turned[t - 1, h, i, j]) ** 2
+                half = min(np.sqrt(squared / 8), 1.0)
+                theta = 2 * np.arcsin(half)
+                angle_cost[g, h] = min(theta * theta * by_angle / gap[t], angle_cap)
+        new = np.empty(n)
+        floor = value.max() - angle_cap - distance_cap - switch
+        for k in numba.prange(n):
+            g = k // slips
+            best = -1e30
+            arg = 0
+            for l in range(n):
+                if value[l] < floor:
+                    continue
+                h = l // slips
+                v = value[l] - angle_cost[g, h]
+                if v <= best:
+                    continue
+                dx = place[t, k, 0] - place[t - 1, l, 0]
+                dy = place[t, k, 1] - place[t - 1, l, 1]
+                v -= min((dx * dx + dy * dy) * by_distance / gap[t], distance_cap)
+                if k != l:
+                    v -= switch
+                if v > best:
+                    best = v
+                    arg = l
+            new[k] = best + score[t, g, k - g * slips]
+            back[t, k] = arg
+        value = new
+    path = np.empty(frames, np.int64)
+    path[-1] = np.argmax(value)
+    for t in range(frames - 1, 0, -1):
+        path[t - 1] = back[t, path[t]]
+    return path
+
+
+def segment_test(
+    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
+    gap=None,
+):  # fmt: skip
+    """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
+
+    xyz_A, occupancy : an asymmetric model on lattice sites, an atom (or inversion centre) at the origin
+    rotation (f, 3, 3), shift_A (f, 2), amplitude (f,): the path; box_A (f, 2): absolute place of the boxes
+    group : (g, 3, 3) rotations of the lattice; slips : (t, 3) its short translations, zero first
+    walk_deg, walk_A : rms rotation and per-axis shift between frames
+    returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a frame
+    """
+    turned = np.einsum("fij,gjk->fgik", rotation, group)
+    turned = np.concatenate([turned, HALF_TURN @ turned], 1)
+    identity = int(np.argmin(np.abs(group - np.eye(3)).sum((1, 2))))
+    score = np.empty((len(rotation), turned.shape[1], len(slips)))
+    _branch_scores(
+        filtered.coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
+        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, turned,
+        np.ascontiguousarray(shift_A, float), np.ascontiguousarray(slips, float),
+        np.ascontiguousarray(amplitude, float), score,
+    )  # fmt: skip
+    moves = np.einsum("fgij,tj->fgti", turned[:, :, :2], slips)
+    place = (np.asarray(shift_A + box_A)[:, None, None] + moves).reshape(len(rotation), -1, 2)
+    sigma2 = (1.5 * np.radians(walk_deg) / np.sqrt(3)) ** 2
+    path = _best_branches(
+        score, turned, place, 1 / (2 * sigma2), 30.0, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
+        np.ones(len(rotation)) if gap is None else np.asarray(gap, float),
+    )  # fmt: skip
+    g, t = np.divmod(path, len(slips))
+    rows = np.arange(len(rotation))
+    gain = score[rows, g, t] - score[rows, identity, 0]
+    changed = (g != identity) | (t != 0)
+    return turned[rows, g], shift_A + moves[rows, g, t], changed, float(gain.mean())

@@ -1,0 +1,178 @@
+"""Stretches of a path that went wrong: found by the jumps that bracket them, and tracked through anew.
+
+The path of a tumbling particle is continuous; a stretch on a wrong branch has a jump of orientation at either end
+and a lower likelihood. From the good frame before it the pose is carried forward frame by frame, from the
+good frame after it backward, and the better path (or a splice of both) replaces the old one where the likelihood
+rises.
+"""
+
+import logging
+
+import numpy as np
+
+from perrin.imaging.blobs import Filtered
+from perrin.imaging.rotations import angles_between, rotvec_matrices
+from perrin.poses.polish import polish
+
+log = logging.getLogger("perrin")
+
+
+def bad_stretches(rotation, step_deg, longest=100, jump_factor=3.6, margin=25):
+    """(first, stop) of the stretches between two jumps at most `longest` frames apart, or cut off by an end.
+
+    A jump is a rotation between neighbours beyond jump_factor times the rms step. A wrong path often nears the
+    right one without a jump, so `margin` frames on either side are suspects too.
+    """
+    angle = np.degrees(angles_between(rotation[1:], rotation[:-1]))
+    at = np.flatnonzero(angle > jump_factor * step_deg) + 1
+    frames = len(rotation)
+    found = []
+    edges = np.r_[at, frames]
+    start = 0
+    for i, edge in enumerate(edges):
+        # short pieces between jumps are suspects; a long piece is the path itself
+        if edge - start <= longest and not (start == 0 and edge == frames):
+            if found and found[-1][1] == start:
+                found[-1] = (found[-1][0], int(edge))
+            else:
+                found.append((int(start), int(edge)))
+        elif i < len(at):
+            # a lone jump between two long pieces: look at the frames around it
+            found.append((int(edge), int(edge)))
+        start = edge
+    merged = []
+    for first, stop in sorted((max(a - margin, 0), min(b + margin, frames)) for a, b in found):
+        if merged and first <= merged[-1][1] + 2:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((first, stop))
+    return [(a, b) for a, b in merged if a > 0 or b < frames]
+
+
+def track_through(
+    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, frames, step_deg, amplitude_mean
+):
+    """Carry a pose along `frames` (in order; the pose before the first one is given) by local search.
+
+    rotation (3, 3), shift_A (2,), amplitude: of the frame before; box_A (f, 2) of all frames; frames: indices,
+    ascending or descending, the first entry being the frame the given pose belongs to
+    returns rotation (k, 3, 3), shift_A (k, 2), amplitude (k,), gain (k,) for frames[1:]
+    """
+    tilt = np.radians(1.3 * step_deg)
+    turns = rotvec_matrices(np.r_[np.zeros((1, 3)), tilt * np.eye(3), -tilt * np.eye(3)])
+    out = []
+    for before, f in zip(frames[:-1], frames[1:]):
+        start = turns @ rotation
+        place = np.tile(shift_A + box_A[before] - box_A[f], (len(turns), 1))
+        one = Filtered(filtered.coefficient[f : f + 1], filtered.step_A, filtered.centre)
+        R, s, a, gain, _ = polish(
+            one, xyz_A, occupancy, overlap, start, place, np.full(len(turns), amplitude),
+            iterations=5, images=np.zeros(len(turns), int), amplitude_mean=amplitude_mean,
+        )  # fmt: skip
+        theta = angles_between(R, rotation)
+        prior = theta**2 / (2 * (1.3 * np.radians(step_deg)) ** 2 / 3)
+        best = int(np.argmax(gain - prior))
+        rotation, shift_A = R[best], s[best]
+        out.append((rotation, shift_A, a[best], gain[best]))
+    return [np.array(column) for column in zip(*out)]
+
+
+def borrow(
+    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain, box_A, step_deg, walk_A=0.2
+):
+    """Offer suspicious frames the poses of their neighbours; keep what raises likelihood plus continuity.
+
+    A frame is suspicious where it turned or moved against a neighbour by more than 2.2 steps.
+    returns rotation, shift_A, amplitude, gain, number of frames changed
+    """
+    R, s, a, gain = rotation.copy(), shift_A.copy(), amplitude.copy(), gain.copy()
+    frames = len(R)
+    place = s + box_A
+    turned = angles_between(R[1:], R[:-1]) > 2.2 * np.radians(step_deg)
+    moved = np.linalg.norm(np.diff(place, axis=0), axis=1) > 4.5 * walk_A
+    suspicious = np.zeros(frames, bool)
+    suspicious[1:] |= turned | moved
+    suspicious[:-1] |= turned | moved
+    rows = np.flatnonzero(suspicious)
+    donors = [(f, f + d) for f in rows for d in (-3, -2, -1, 1, 2, 3) if 0 <= f + d < frames]
+    if not donors:
+        return R, s, a, gain, 0
+    f, d = np.array(donors).T
+    tR, ts, ta, tgain, _ = polish(
+        filtered, xyz_A, occupancy, overlap, R[d], place[d] - box_A[f], a[d], iterations=6, images=f,
+        amplitude_mean=float(np.median(a)),
+    )  # fmt: skip
+    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
+
+    def continuity(candidate, frame):
+        near = [n for n in (frame - 1, frame + 1) if 0 <= n < frames]
+        return np.minimum(angles_between(candidate, R[near]) ** 2 / (2 * variance), 30.0).sum()
+
+    changed = 0
+    for frame in rows:
+        own = np.flatnonzero(f == frame)
+        score = [tgain[i] - continuity(tR[i], frame) for i in own]
+        best = own[int(np.argmax(score))]
+        if max(score) > gain[frame] - continuity(R[frame], frame) + 0.5:
+            R[frame], s[frame], a[frame], gain[frame] = tR[best], ts[best], ta[best], tgain[best]
+            changed += 1
+    return R, s, a, gain, changed
+
+
+def mend(
+    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain, box_A, step_deg, longest=100
+):
+    """Track every bad stretch anew from both sides; keep what raises the likelihood.
+
+    gain : (f,) log-likelihood ratio of the present poses
+    returns rotation, shift_A, amplitude, gain, number of stretches changed
+    """
+    R, s, a, gain = rotation.copy(), shift_A.copy(), amplitude.copy(), gain.copy()
+    frames = len(R)
+    mean = float(np.median(a))
+    changed = 0
+    for first, stop in bad_stretches(R, step_deg, longest):
+        paths = []
+        if first > 0:
+            paths.append(
+                track_through(
+                    filtered, xyz_A, occupancy, overlap, R[first - 1], s[first - 1], a[first - 1], box_A,
+                    np.arange(first - 1, stop), step_deg, mean,
+                )
+            )  # fmt: skip
+        if stop < frames:
+            back = track_through(
+                filtered, xyz_A, occupancy, overlap, R[stop], s[stop], a[stop], box_A,
+                np.arange(stop, first - 1, -1), step_deg, mean,
+            )  # fmt: skip
+            paths.append([column[::-1] for column in back])
+        if len(paths) == 2:
+            paths.append(_splice(paths[0], paths[1]))
+        old = [R[first:stop], s[first:stop], a[first:stop], gain[first:stop]]
+        score = [_path_score(p, R, first, stop, step_deg) for p in [old, *paths]]
+        best = int(np.argmax(score))
+        if score[best] > score[0] + 3:
+            R[first:stop], s[first:stop], a[first:stop], gain[first:stop] = paths[best - 1]
+            changed += 1
+            log.info(
+                "frames %d-%d tracked anew: log-likelihood + %.0f", first, stop - 1, score[best] - score[0]
+            )
+    return R, s, a, gain, changed
+
+
+def _splice(forward, backward):
+    """Forward path up to the frame where the backward one has gained more over the rest."""
+    cut = int(np.argmax(np.r_[0, np.cumsum(forward[3] - backward[3])]))
+    return [np.concatenate([f[:cut], b[cut:]]) for f, b in zip(forward, backward)]
+
+
+def _path_score(path, R, first, stop, step_deg, cap=30.0):
+    """Likelihood of a stretch with the jumps inside it and to its neighbours, each jump charged at most `cap`."""
+    chain = path[0]
+    if first > 0:
+        chain = np.concatenate([R[first - 1 : first], chain])
+    if stop < len(R):
+        chain = np.concatenate([chain, R[stop : stop + 1]])
+    theta = angles_between(chain[1:], chain[:-1])
+    cost = np.minimum(theta**2 / (2 * (1.5 * np.radians(step_deg)) ** 2 / 3), cap)
+    return float(path[3].sum() - cost.sum())
