@@ -53,6 +53,34 @@ def site_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap, diffe
     return b, out[index]
 
 
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _pair_overlaps(ux, uy, weight, table, dq, out):
+    n, frames = ux.shape
+    reach2 = (table.shape[0] - 2) * dq
+    for j in numba.prange(n):
+        for k in range(j, n):
+            total = 0.0
+            for f in range(frames):
+                dx = ux[j, f] - ux[k, f]
+                dy = uy[j, f] - uy[k, f]
+                q = dx * dx + dy * dy
+                if q < reach2:
+                    total += weight[f] * overlap_value(table, dq, q)
+            out[j, k] = total
+
+
+def point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap):
+    """As site_equations, for points anywhere: all pairs are summed one by one."""
+    u = np.einsum("fac,nc->fna", rotation[:, :2], xyz_A) + shift_A[:, None]
+    b = (read(filtered, xyz_A, rotation, shift_A).astype(float) * amplitude[:, None]).sum(0)
+    half = np.zeros((len(xyz_A), len(xyz_A)))
+    _pair_overlaps(
+        np.ascontiguousarray(u[..., 0].T), np.ascontiguousarray(u[..., 1].T), np.square(np.asarray(amplitude, float)),
+        overlap.table, overlap.dq, half,
+    )  # fmt: skip
+    return b, half + np.triu(half, 1).T
+
+
 def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5):
     """Minimise o' N o / 2 - b' o over o >= 0 by accelerated projected gradients (FISTA with restart).
 

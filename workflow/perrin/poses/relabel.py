@@ -17,22 +17,25 @@ from perrin.imaging.grids import HALF_TURN
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _branch_scores(coefficient, centre, step, xyz, occupancy, table, dq, turned, shift, slips, alpha, out):
     """out (f, g, t): log-likelihood ratio of each branch; turned (f, g, 3, 3) rotations."""
+    half = turned.shape[1] // 2
     for f in numba.prange(len(turned)):
         n = len(xyz)
         u = np.empty((n, 2))
+        norm = np.empty(half)
         for g in range(turned.shape[1]):
             R = turned[f, g]
             for j in range(n):
                 for a in range(2):
                     u[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2] + shift[f, a]
-            squared = squared_norm(u, occupancy, table, dq)
+            if g < half:  # the half turn about the beam, second half of the list, leaves the norm as it is
+                norm[g] = squared_norm(u, occupancy, table, dq)
             for t in range(len(slips)):
                 dx = R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]
                 dy = R[1, 0] * slips[t, 0] + R[1, 1] * slips[t, 1] + R[1, 2] * slips[t, 2]
                 c = 0.0
                 for j in range(n):
                     c += occupancy[j] * read_value(coefficient[f], centre, step, u[j, 0] + dx, u[j, 1] + dy)
-                out[f, g, t] = alpha[f] * c - alpha[f] ** 2 * squared / 2
+                out[f, g, t] = alpha[f] * c - alpha[f] ** 2 * norm[g % half] / 2
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
@@ -85,7 +88,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
 
 def segment_test(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
-    gap=None,
+    gap=None, stride=2,
 ):  # fmt: skip
     """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
 
@@ -93,27 +96,35 @@ def segment_test(
     rotation (f, 3, 3), shift_A (f, 2), amplitude (f,): the path; box_A (f, 2): absolute place of the boxes
     group : (g, 3, 3) rotations of the lattice; slips : (t, 3) its short translations, zero first
     walk_deg, walk_A : rms rotation and per-axis shift between frames
-    returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a frame
+    stride : every how manieth frame is tested; those between follow the one before
+    returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a tested frame
     """
+    frames = len(rotation)
+    rows = np.arange(0, frames, stride)
+    steps = np.ones(frames) if gap is None else np.asarray(gap, float)
+    apart = np.add.reduceat(np.r_[steps[1:], 1.0], rows)
     turned = np.einsum("fij,gjk->fgik", rotation, group)
     turned = np.concatenate([turned, HALF_TURN @ turned], 1)
     identity = int(np.argmin(np.abs(group - np.eye(3)).sum((1, 2))))
-    score = np.empty((len(rotation), turned.shape[1], len(slips)))
+    score = np.empty((len(rows), turned.shape[1], len(slips)))
+    coefficient = filtered.coefficient[::stride]
     _branch_scores(
-        filtered.coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, turned,
-        np.ascontiguousarray(shift_A, float), np.ascontiguousarray(slips, float),
-        np.ascontiguousarray(amplitude, float), score,
+        coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
+        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, turned[rows],
+        np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
+        np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip
     moves = np.einsum("fgij,tj->fgti", turned[:, :, :2], slips)
-    place = (np.asarray(shift_A + box_A)[:, None, None] + moves).reshape(len(rotation), -1, 2)
+    place = (np.asarray(shift_A + box_A)[rows, None, None] + moves[rows]).reshape(len(rows), -1, 2)
     sigma2 = (1.5 * np.radians(walk_deg) / np.sqrt(3)) ** 2
     path = _best_branches(
-        score, turned, place, 1 / (2 * sigma2), 30.0, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
-        np.ones(len(rotation)) if gap is None else np.asarray(gap, float),
+        score * stride, turned[rows], place, 1 / (2 * sigma2), 30.0, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
+        np.r_[1.0, apart[:-1]],
     )  # fmt: skip
     g, t = np.divmod(path, len(slips))
-    rows = np.arange(len(rotation))
-    gain = score[rows, g, t] - score[rows, identity, 0]
+    here = np.arange(len(rows))
+    gain = score[here, g, t] - score[here, identity, 0]
+    g, t = np.repeat(g, stride)[:frames], np.repeat(t, stride)[:frames]
+    everyone = np.arange(frames)
     changed = (g != identity) | (t != 0)
-    return turned[rows, g], shift_A + moves[rows, g, t], changed, float(gain.mean())
+    return turned[everyone, g], shift_A + moves[everyone, g, t], changed, float(gain.mean())
