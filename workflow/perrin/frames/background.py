@@ -1,0 +1,70 @@
+"""What stands still behind the particle, and what varies slowly: subtracted from its boxes."""
+
+import numpy as np
+
+
+def field_at(mean_field, block_centre, row, corner_xy, n):
+    """The static field under a box: block averages interpolated in time, cut at the box's integer place.
+
+    mean_field : (blocks, y, x); block_centre : (blocks,) rows; row : time of the frame, in rows
+    corner_xy : field pixel of the box's pixel (0, 0)
+    -> (n, n) float32, NaN where the box leaves the field
+    """
+    x, y = corner_xy
+    height, width = mean_field.shape[1:]
+    y0, y1 = max(y, 0), min(y + n, height)
+    x0, x1 = max(x, 0), min(x + n, width)
+    out = np.full((n, n), np.nan, np.float32)
+    if y1 <= y0 or x1 <= x0:
+        return out
+    after = int(np.searchsorted(block_centre, row))
+    if after == 0 or after == len(block_centre):
+        cut = mean_field[min(after, len(block_centre) - 1), y0:y1, x0:x1]
+    else:
+        before = after - 1
+        share = (row - block_centre[before]) / (block_centre[after] - block_centre[before])
+        cut = (1 - share) * mean_field[before, y0:y1, x0:x1] + share * mean_field[after, y0:y1, x0:x1]
+    out[y0 - y : y1 - y, x0 - x : x1 - x] = cut
+    return out
+
+
+def smoothing_matrix(n, sigma_px):
+    """(n, n) float32 Gaussian weights between pixels of one axis."""
+    i = np.arange(n)
+    return np.exp(-0.5 * ((i[:, None] - i) / sigma_px) ** 2).astype(np.float32)
+
+
+def subtract_slow(images, valid, sigma_px):
+    """Images minus their Gaussian-weighted local mean over valid pixels; invalid pixels become 0.
+
+    The transfer is 1 - exp(-2 pi^2 k^2 sigma^2) away from the borders; there and at invalid pixels the weights
+    are renormalised, so that a constant is removed exactly everywhere.
+    images, valid : (f, n, n)
+    """
+    a = smoothing_matrix(images.shape[-1], sigma_px)
+    weight = valid.astype(np.float32)
+    masked = np.where(valid, images, 0).astype(np.float32)
+    full = valid.all(axis=(1, 2))
+    ones = a.sum(1)[:, None] * a.sum(1)
+    out = np.empty_like(masked)
+    low = a @ masked @ a
+    out[full] = masked[full] - low[full] / ones
+    if not full.all():
+        part = ~full
+        norm = np.maximum(a @ weight[part] @ a, 1e-6)
+        out[part] = (masked[part] - low[part] / norm) * weight[part]
+    return out
+
+
+def noise_sd(images, pixel_A, band=(0.75, 0.965)):
+    """Standard deviation of white noise, one number a frame, from the highest frequencies (shares of Nyquist).
+
+    images : (f, n, n) -> (f,)
+    """
+    n = images.shape[-1]
+    k = np.fft.fftfreq(n)[:, None] * 2, np.fft.rfftfreq(n)[None, :] * 2
+    radius = np.hypot(*k)
+    ring = (radius >= band[0]) & (radius <= band[1])
+    weight = np.where((k[1] > 0) & (k[1] < 1), 2.0, 1.0) * ring
+    power = np.abs(np.fft.rfft2(images)) ** 2
+    return np.sqrt((power * weight).sum((1, 2)) / weight.sum()) / n

@@ -1,0 +1,103 @@
+"""Denoising by singular-value shrinkage, with rank and weights chosen from the data.
+
+Frames are restricted to the band and the disc that can hold the particle; there, their noise is white with a known
+variance. The singular values of noise alone end at sqrt(f) + sqrt(d); those beyond are shrunk by the factor that
+minimises the squared error as f and d grow (Gavish & Donoho, IEEE Trans. Inf. Theory 63, 2137 (2017)).
+"""
+
+import numpy as np
+import scipy.fft
+
+from perrin.frames.bands import frequencies
+from perrin.frames.kpca import principal_components
+
+
+def optimal_shrinkage(singular, rows, columns, sd):
+    """Shrunken singular values for the Frobenius norm, noise of standard deviation sd; 0 below the edge."""
+    beta = min(rows, columns) / max(rows, columns)
+    y = np.asarray(singular, float) / (sd * np.sqrt(max(rows, columns)))
+    inside = np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)
+    return np.where(y > 1 + np.sqrt(beta), np.sqrt(inside) / np.maximum(y, 1e-12), 0) * (
+        sd * np.sqrt(max(rows, columns))
+    )
+
+
+def coarse_size(n, pixel_A, high_A1):
+    """Smallest even number of pixels across the same box that carries frequencies up to high_A1 with room."""
+    size = int(2 * np.ceil(high_A1 * n * pixel_A)) + 2
+    return min(n - n % 2, size)
+
+
+def to_coarse(images, size):
+    """Images on a coarser grid of the same box by cutting the Fourier plane; white noise keeps its variance.
+
+    (f, n, n) -> (f, size, size) float32; both grids have their centres at index // 2
+    """
+    n = images.shape[-1]
+    if size == n:
+        return np.asarray(images, np.float32)
+    spectrum = scipy.fft.rfft2(scipy.fft.ifftshift(images, axes=(1, 2)))
+    half = size // 2
+    rows = np.r_[0:half, n - half : n]
+    cut = spectrum[:, rows, : half + 1].copy()
+    # the new Nyquist line has no partner: leave it out
+    cut[:, half] = 0
+    cut[:, :, half] = 0
+    return scipy.fft.fftshift(scipy.fft.irfft2(cut, s=(size, size)), axes=(1, 2)) * np.float32(size / n)
+
+
+def to_fine(images, n):
+    """The inverse of `to_coarse` for images whose band it holds."""
+    size = images.shape[-1]
+    if size == n:
+        return np.asarray(images, np.float32)
+    spectrum = scipy.fft.rfft2(scipy.fft.ifftshift(images, axes=(1, 2)))
+    half = size // 2
+    full = np.zeros((len(images), n, n // 2 + 1), spectrum.dtype)
+    full[:, :half, :half] = spectrum[:, :half, :half]
+    full[:, n - half + 1 :, :half] = spectrum[:, half + 1 :, :half]
+    return scipy.fft.fftshift(scipy.fft.irfft2(full, s=(n, n)), axes=(1, 2)) * np.float32(n / size)
+
+
+def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=None):
+    """Denoise (f, n, n) frames by optimal shrinkage inside a disc.
+
+    radius_A : of the disc about the box centre, beyond which the output is 0
+    high_A1 : 1/angstrom, highest frequency kept
+    noise_sd : of the coarse frames; measured outside the disc where not given
+    -> denoised (f, n, n) float32, eigenvalues of the frames' covariance (all above the noise, and the next few),
+    weights (shrunken over found singular value), noise edge of the eigenvalues
+    """
+    f, n, _ = frames.shape
+    size = coarse_size(n, pixel_A, high_A1)
+    coarse_A = n * pixel_A / size
+    r = np.hypot(*(np.indices((size, size)) - size // 2)) * coarse_A
+    disc = np.flatnonzero(r.ravel() <= radius_A)
+    outside = np.flatnonzero((r.ravel() > radius_A) & (r.ravel() > 0.45 * n * pixel_A))
+    small = np.empty((f, len(disc)), np.float32)
+    power = 0.0
+    band = frequencies(size, coarse_A) <= high_A1
+    for a in range(0, f, 256):
+        coarse = to_coarse(frames[a : a + 256], size).reshape(-1, size * size)
+        small[a : a + 256] = coarse[:, disc]
+        power += float(np.square(coarse[:, outside], dtype=np.float64).sum())
+    sd = np.sqrt(power / max(f * len(outside), 1)) if noise_sd is None else noise_sd
+    mean = small.mean(0, dtype=np.float64).astype(np.float32)
+    small -= mean
+    limit = min(f, len(disc)) if most is None else min(most, f, len(disc))
+    values, vectors = principal_components(small, limit, seed)
+    singular = np.sqrt(values)
+    shrunk = optimal_shrinkage(singular, f, len(disc), sd)
+    kept = int((shrunk > 0).sum())
+    weights = shrunk / np.maximum(singular, 1e-12)
+    out = np.empty((f, n, n), np.float32)
+    lead = vectors[:kept]
+    for a in range(0, f, 256):
+        rows = ((small[a : a + 256] @ lead.T) * weights[:kept].astype(np.float32)) @ lead + mean
+        coarse = np.zeros((len(rows), size * size), np.float32)
+        coarse[:, disc] = rows
+        spectrum = scipy.fft.rfft2(coarse.reshape(-1, size, size)) * band
+        out[a : a + 256] = to_fine(scipy.fft.irfft2(spectrum, s=(size, size)), n)
+    show = min(len(values), kept + 20)
+    edge = sd**2 * (np.sqrt(f) + np.sqrt(len(disc))) ** 2
+    return out, values[:show], weights[:show], edge
