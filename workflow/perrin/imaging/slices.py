@@ -98,7 +98,7 @@ def padded_transform(volume, pixel_A, band=None, kernel=KAISER_BESSEL, padding=2
 
 
 @numba.njit(inline="always")
-def _weight(table, position):
+def weight_at(table, position):
     entry = int(position)
     return table[entry] + np.float32(position - entry) * (table[entry + 1] - table[entry])
 
@@ -126,9 +126,9 @@ def _gather_kernel(taps):
                     qx, qy, qz, sign = -qx, -qy, -qz, np.float32(-1.0)
                 x0, y0, z0 = int(np.ceil(qx - half)), int(np.ceil(qy - half)), int(np.ceil(qz - half))
                 for j in range(taps):
-                    wx[j] = _weight(table, abs(qx - (x0 + j)) * steps)
-                    wy[j] = _weight(table, abs(qy - (y0 + j)) * steps)
-                    wz[j] = _weight(table, abs(qz - (z0 + j)) * steps)
+                    wx[j] = weight_at(table, abs(qx - (x0 + j)) * steps)
+                    wy[j] = weight_at(table, abs(qy - (y0 + j)) * steps)
+                    wz[j] = weight_at(table, abs(qz - (z0 + j)) * steps)
                 for j in range(2 * taps):
                     wx2[j] = wx[j // 2]
                     line[j] = 0
