@@ -1,0 +1,263 @@
+"""What the particle looks like to the tracker: found once in the first frames, measured, then looked for.
+
+found = find(frames, pixel_A)                       where and how large, no path yet
+look = measure(frames, place, pixel_A)              weights made from the frames themselves
+evidence, score = weigh(frames, look)               log likelihood of the centre, frame by frame
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from perrin.frames import centre, energy
+from perrin.frames.energy import BIN_PX, SPECTRUM_STEP
+
+log = logging.getLogger("perrin")
+
+RADII_A = np.arange(5.0, 19.0, 1.0)
+LOWEST_LATTICE = 0.30  # 1/A; below is shadow and slow background
+HIGHEST_SIGNAL = 1.05  # 1/A; above is noise alone
+LEAST_EXCESS = 0.03  # of the noise power: below, a frequency holds no particle
+CHUNK = 64
+TEMPER = 3.0  # nats per unit of score: texture persists for about ten frames, so frames are not independent
+SHADOW_TEMPER = 0.25  # the slow background persists even longer
+LEAST_SHADOW_NATS = 2.0
+SHADOW_GROUPS = 8
+SHADOW_SIGMA = 3.0
+PEAK_NATS = 10.0
+PEAK_REACH_PX = 16
+
+
+@dataclass(frozen=True)
+class Look:
+    """Weights of the tracker. pixel_A; shape: of the frames; gain: of the lattice band; outline: weights of
+    the energy at radii (i + 1/2) bins; energy_sd: of the correlated energy where there is no particle;
+    shadow: mean low-resolution image at radii (i + 1/2) bins, noise 1, or None; shadow_kernel: its matched
+    filter on the binned grid, or None; extent_A: radius where the energy has fallen to 3 %; peak: excess
+    power at the strongest reflection over noise."""
+
+    pixel_A: float
+    shape: tuple
+    gain: np.ndarray
+    outline: np.ndarray
+    energy_sd: float
+    shadow: np.ndarray | None
+    shadow_kernel: np.ndarray | None
+    extent_A: float
+    peak: float
+
+
+def normalised(counts, static, good):
+    """(counts - static) / sqrt(mean count), float32; frames that are not good become zero."""
+    mean = max(float(static.mean()), 1e-6)
+    out = (counts - static.astype(np.float32)) / np.float32(np.sqrt(mean))
+    out[~good] = 0
+    return out
+
+
+def find(frames, pixel_A, near_px=None):
+    """Place (2,) x and y, radius (A) and height (sd) of the ball that best explains the mean lattice energy.
+
+    frames : (n, height, width) normalised, static field subtracted; the first of the movie
+    near_px : (2,), look only within 12 A of it
+    """
+    padded = energy.padded_shape(frames.shape[1:])
+    gain = energy.first_gain(padded, pixel_A)
+    mean = 0.0
+    for first in range(0, len(frames), CHUNK):
+        mean = mean + energy.band_energy(frames[first : first + CHUNK], gain, padded).sum(0)
+    mean = (mean / len(frames)).astype(np.float32)
+    best = None
+    for radius_A in RADII_A:
+        profile = energy.ball_profile(radius_A / pixel_A / BIN_PX)
+        if 2 * len(profile) > min(mean.shape):
+            break
+        score = energy.correlate_radial(mean[None], profile, 1.0)[0]
+        score = (score - np.median(score)) / np.sqrt(len(profile) ** 2)
+        if near_px is not None:
+            y, x = np.mgrid[: score.shape[0], : score.shape[1]] * BIN_PX + 0.5
+            score[np.hypot(x - near_px[0], y - near_px[1]) > 12 / pixel_A] = -np.inf
+        row, column = np.unravel_index(score.argmax(), score.shape)
+        if best is None or score[row, column] > best[0]:
+            best = (score[row, column], column, row, radius_A)
+    height, column, row, radius_A = best
+    sd = 1.4826 * np.median(np.abs(mean - np.median(mean)))
+    place = np.array([column, row]) * BIN_PX + 0.5
+    return place, float(radius_A), float(height / max(sd, 1e-12))
+
+
+def first_look(shape, pixel_A, radius_A):
+    """The look of a ball about which nothing but its radius is known."""
+    gain = energy.first_gain(energy.padded_shape(shape), pixel_A)
+    outline = energy.ball_profile(radius_A / pixel_A / BIN_PX)
+    return Look(pixel_A, shape, gain, outline, np.nan, None, None, radius_A, np.nan)
+
+
+def with_energy_sd(look, frames):
+    """The look with the noise of its score measured on frames (most of the field holds no particle)."""
+    score = _energy_score(frames[:: max(1, len(frames) // 100)], look)
+    sd = 1.4826 * float(np.median(np.abs(score - np.median(score, axis=(1, 2), keepdims=True))))
+    return Look(**{**look.__dict__, "energy_sd": max(sd, 1e-12)})
+
+
+def measure(frames, place, pixel_A, radius_A, shadow=True):
+    """The look of the particle, from frames whose centres are roughly known.
+
+    frames : (n, height, width) normalised; place : (n, 2) px; radius_A : a first guess
+    """
+    shape = frames.shape[1:]
+    padded = energy.padded_shape(shape)
+    excess = _excess_spectrum(frames, place, pixel_A, radius_A)
+    gain = energy.measured_gain(padded, pixel_A, excess)
+    if not gain.any():
+        gain = energy.first_gain(padded, pixel_A)
+    reach = min(2.2 * radius_A / pixel_A / BIN_PX, 0.7 * max(shape) / BIN_PX)
+    rings, chunks = 0.0, range(0, len(frames), CHUNK)
+    for first in chunks:
+        rows = slice(first, first + CHUNK)
+        part = energy.band_energy(frames[rows], gain, padded)
+        rings = rings + len(part) * energy.radial_mean(part, (place[rows] - 0.5) / BIN_PX, 1.0, reach)
+    rings = rings / len(frames)
+    edge, outline = _outline(rings, radius_A / pixel_A / BIN_PX, energy.noise_energy(gain, padded))
+    extent_A = (edge + 0.5) * BIN_PX * pixel_A
+    dark, kernel = _shadow(frames, place, pixel_A, extent_A) if shadow else (None, None)
+    look = Look(pixel_A, shape, gain, outline, np.nan, dark, kernel, extent_A, float(excess.max()))
+    return with_energy_sd(look, frames)
+
+
+def weigh(frames, look):
+    """Evidence for the centre on bins of BIN_PX: log likelihood (n, rows, columns), and the energy's score in sd.
+
+    frames : (n, height, width) normalised, of look.shape
+    """
+    n = len(frames)
+    rows, columns = look.shape[0] // BIN_PX, look.shape[1] // BIN_PX
+    evidence = np.empty((n, rows, columns), np.float32)
+    score = np.empty_like(evidence)
+    for first in range(0, n, CHUNK):
+        part = frames[first : first + CHUNK]
+        lattice = _energy_score(part, look)
+        lattice -= np.median(lattice, axis=(1, 2), keepdims=True)
+        lattice /= look.energy_sd
+        score[first : first + CHUNK] = lattice
+        evidence[first : first + CHUNK] = TEMPER * lattice
+        if look.shadow_kernel is not None:
+            padded = _shadow_padding(look.shape)
+            spectrum = fft.rfft2(energy.binned(part), s=padded) * look.shadow_kernel
+            dark = fft.irfft2(spectrum, s=padded)[:, :rows, :columns]
+            evidence[first : first + CHUNK] += SHADOW_TEMPER * dark
+    blank = ~frames.any((1, 2))
+    evidence[blank] = 0
+    score[blank] = 0
+    centre.level_peaks(evidence, PEAK_REACH_PX // BIN_PX, np.float32(PEAK_NATS))
+    return evidence, score
+
+
+def _energy_score(frames, look):
+    padded = energy.padded_shape(look.shape)
+    energies = energy.band_energy(frames, look.gain, padded)
+    return energy.correlate_radial(energies, look.outline, 1.0)
+
+
+def _excess_spectrum(frames, place, pixel_A, radius_A):
+    """Power spectrum of the particle over that of the noise, less one, on rings of SPECTRUM_STEP."""
+    size = int(min(min(frames.shape[1:]), 2 * np.ceil(1.6 * radius_A / pixel_A)))
+    corner = np.rint(place).astype(int) - size // 2
+    limit = np.array([frames.shape[2] - size, frames.shape[1] - size])
+    corner = np.clip(corner, 0, limit)
+    boxes = np.stack([frame[y : y + size, x : x + size] for frame, (x, y) in zip(frames, corner)])
+    y, x = (np.mgrid[:size, :size] - size // 2) * pixel_A
+    weight = np.exp(-0.5 * ((x**2 + y**2) / radius_A**2) ** 2)
+    power = energy.radial_spectrum(boxes, weight.astype(np.float32), pixel_A)
+    k = (np.arange(len(power)) + 0.5) * SPECTRUM_STEP
+    noise = np.median(power[(k > HIGHEST_SIGNAL) & (k < 0.48 / pixel_A)]) if k[-1] > HIGHEST_SIGNAL else 1.0
+    excess = power / max(noise, 1e-12) - 1
+    excess[(excess < LEAST_EXCESS) | (k < LOWEST_LATTICE) | (k > 0.47 / pixel_A)] = 0
+    return excess
+
+
+def _outline(rings, guess, noise):
+    """Ring at which the energy has fallen to 3 % and the weights s / (s + noise) up to it.
+
+    The weights are those of the likelihood ratio of two variances, noise and noise + s.
+    """
+    far = int(min(1.5 * guess, len(rings) - 3))
+    base = np.nanmedian(rings[far:])
+    excess = np.clip(np.nan_to_num(rings - base), 0, None)
+    height = excess[: max(2, int(0.4 * guess))].mean()
+    below = np.flatnonzero(excess[1:] < 0.03 * height)
+    edge = int(below[0]) + 1 if len(below) else len(excess) - 1
+    excess = excess[: max(edge, 2)]
+    excess[:2] = height
+    return edge, excess / (excess + noise)
+
+
+def _shadow_padding(shape):
+    return energy.padded_shape((shape[0] // BIN_PX + 40, shape[1] // BIN_PX + 40))
+
+
+def _shadow(frames, place, pixel_A, extent_A):
+    """Mean low-resolution image about the centre (a ball's thickness times a factor) and its matched filter.
+
+    One factor is fitted to Y_i = a (T_i - mean T) + background, T_i the ball at the place of frame i and mean T what
+    the static field took of it, weighted by the measured spectrum of the background. (None, None) where the factor is
+    not constant over groups of frames: a slow background at the place of a particle that stays there is no shadow.
+    """
+    rows, columns = frames.shape[1] // BIN_PX, frames.shape[2] // BIN_PX
+    profile = energy.ball_profile(extent_A / pixel_A / BIN_PX)
+    ball = spot(profile, _shadow_padding(frames.shape[1:]))
+    k = energy.frequencies(ball.shape, pixel_A * BIN_PX)
+    ring = (k / SPECTRUM_STEP).astype(int)
+    chunks = [slice(i, i + CHUNK) for i in range(0, len(frames), CHUNK)]
+    power = np.zeros(k.shape)
+    for part in chunks:
+        spectrum = fft.rfft2(energy.binned(frames[part]), s=ball.shape)
+        power += (spectrum.real**2 + spectrum.imag**2).sum(0) / (len(frames) * rows * columns)
+    means = np.bincount(ring.ravel(), power.ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
+    low = (k < 0.25) & (k > 0)
+    weight = low / np.maximum(means[ring], 1e-9)
+    spectrum = fft.rfft2(ball)
+    kernel = (np.conj(spectrum) * weight).astype(np.complex64)
+    overlap = fft.irfft2(spectrum * kernel, s=ball.shape)
+    at = np.rint((place - 0.5) / BIN_PX).astype(int)
+    at = np.clip(at, 0, [columns - 1, rows - 1])
+    fitted = []
+    others = at[:: max(1, len(at) // 100)]
+    for part in chunks:
+        maps = fft.irfft2(fft.rfft2(energy.binned(frames[part]), s=ball.shape) * kernel, s=ball.shape)
+        for image, (x, y) in zip(maps, at[part]):
+            fitted.append(image[y, x] - image[others[:, 1], others[:, 0]].mean())
+    apart = others[:, None] - others[None]
+    information = overlap[0, 0] - overlap[apart[..., 1], apart[..., 0]].mean()
+    if information <= 0:
+        return None, None
+    factors = np.array(fitted) / information
+    groups = np.array([part.mean() for part in np.array_split(factors, SHADOW_GROUPS)])
+    factor, error = factors.mean(), groups.std(ddof=1) / np.sqrt(SHADOW_GROUPS)
+    nats = factor**2 * overlap[0, 0] / 2
+    log.info("shadow %.2f +- %.2f of the noise, %.1f nats a frame", factor, error, nats)
+    if abs(factor) < SHADOW_SIGMA * error or nats < LEAST_SHADOW_NATS:
+        return None, None
+    return factor * profile, factor * kernel
+
+
+def spot(profile, shape, centre=None):
+    """Image (rows, columns) of a radial profile about a place (x, y); about pixel (0, 0), wrapped, for None."""
+    if centre is None:
+        y, x = fft.fftfreq(shape[0], 1 / shape[0])[:, None], fft.fftfreq(shape[1], 1 / shape[1])[None]
+    else:
+        y, x = np.arange(shape[0])[:, None] - centre[1], np.arange(shape[1])[None] - centre[0]
+    radius = np.hypot(y, x)
+    image = np.interp(radius, np.arange(len(profile)) + 0.5, profile)
+    return np.where(radius < len(profile), image, 0).astype(np.float32)
+
+
+def smear(profile, centre, shape):
+    """Mean over frames of the profile's image at each frame's place: what a static field takes of a shadow."""
+    total = np.zeros(shape, np.float32)
+    some = centre[:: max(1, len(centre) // 200)]
+    for at in some:
+        total += spot(profile, shape, at)
+    return total / len(some)

@@ -1,0 +1,278 @@
+"""The particle followed through a whole movie, block by block, in bounded memory.
+
+A block is read, its static field subtracted, the evidence weighed and summed over all paths; the next block
+goes on from the probability of the place where the last one ended. Each block looks LOOKAHEAD frames past its
+end, so that its last frames know their future like all others.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from perrin.files.errors import InputError
+from perrin.frames import centre, look, pixels
+from perrin.frames.energy import BIN_PX
+from perrin.progress import progress
+
+log = logging.getLogger("perrin")
+
+LOOKAHEAD = 40  # frames
+READ_BYTES = 64_000_000
+BLOCK_BYTES = 260_000_000
+REGION_PX = 288  # a field larger than this is searched once; then only this much about the particle
+LEARN_FRAMES = 400
+SCORE_FRAMES = 15  # running mean of the score that tells a lost particle
+BACKGROUND_FRAMES = 120  # per block, for the spectrum around the particle
+
+
+@dataclass
+class Path:
+    """What following yields: arrays over frames, and over blocks.
+
+    place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool; block_first (b,),
+    mean_field (b, height, width) counts, mean_count, extent_A, null_score (b,): 99.9 % of running
+    scores in shuffled frames; faulty (m, 2) pixels; picture (height, width): mean of the first frames;
+    background: list of (box, box) spectra or None, made once the box is known.
+    """
+
+    place: np.ndarray
+    spread_px: np.ndarray
+    score: np.ndarray
+    blank: np.ndarray
+    block_first: list = field(default_factory=list)
+    mean_field: list = field(default_factory=list)
+    null_score: list = field(default_factory=list)
+    background: list = field(default_factory=list)
+    mean_count: float = 0.0
+    extent_A: float = 0.0
+    walk_px: float = 0.0
+    box_px: int = 0
+    shadow: bool = False
+    faulty: np.ndarray | None = None
+    picture: np.ndarray | None = None
+
+
+def running_mean(values, width):
+    """Mean over `width` neighbouring values, fewer at the ends; (n,)."""
+    window = np.ones(min(width, len(values)))
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
+
+
+def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+    """Follow one particle through frames first .. first + count - 1 of an open movie.
+
+    near_px : where to look in the first frames, or None; choose_box : extent_A -> box_px, called once
+    settings : first_frames, block_frames, walk_px, shadow
+    Returns the Path, filled as the blocks are made, and a generator of the blocks in order:
+        (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)).
+    """
+    path = Path(np.zeros((count, 2)), np.zeros(count), np.zeros(count), np.zeros(count, bool))
+    return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed)
+
+
+def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+    whole_field = movie.shape[1:]
+    start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path)
+    region = _region(start_px, whole_field)
+    area = (region[1] - region[0]) * (region[3] - region[2])
+    block = int(np.clip(BLOCK_BYTES // (4 * area), 100, settings["block_frames"]))
+    begins = [0]
+    while count - begins[-1] >= 1.5 * block:
+        begins.append(begins[-1] + block)
+    seen = message = None
+    for begin, end in progress(list(zip(begins, begins[1:] + [count])), "blocks of frames tracked"):
+        keep = end - begin
+        stop = min(count, end + LOOKAHEAD)
+        counts, mean_field = _read(movie, first + begin, first + stop, keep, region, path)
+        good = ~pixels.blank_frames(counts, path.mean_count)
+        offset = np.array([region[2], region[0]])
+        static = (
+            counts[good].mean(0, dtype=float) if good.any() else np.full(counts.shape[1:], path.mean_count)
+        )
+        frames = look.normalised(counts, static, good)
+        if seen is None:
+            message = _about(start_px - offset, frames.shape[1:], 12 / pixel_A)
+            seen, path.walk_px = _learn(frames, message, pixel_A, radius_A, settings)
+            path.extent_A, path.shadow = seen.extent_A, seen.shadow is not None
+            path.box_px = choose_box(seen.extent_A)
+            log.info(
+                "radius %.1f A, step %.1f px, power at the strongest ring %.1f times the noise, %s",
+                seen.extent_A,
+                path.walk_px,
+                seen.peak,
+                "with a shadow" if path.shadow else "no shadow",
+            )
+        place, spread, score, kept = _follow(frames, seen, path.walk_px, message, keep)
+        if path.shadow and good.any():
+            # the static field has taken a smeared copy of the shadow with it: put it back, and look again
+            ghost = look.smear(
+                seen.shadow, (place[good] - 0.5) / BIN_PX, tuple(n // BIN_PX for n in frames.shape[1:])
+            )
+            ghost = _unbinned(ghost, frames.shape[1:])
+            frames[good] += ghost
+            place, spread, score, kept = _follow(frames, seen, path.walk_px, message, keep)
+            rows, columns = slice(region[0], region[1]), slice(region[2], region[3])
+            mean_field[rows, columns] -= ghost * np.sqrt(max(static.mean(), 1e-6))
+        rows = slice(begin, end)
+        path.place[rows] = place[:keep] + offset
+        path.spread_px[rows], path.score[rows], path.blank[rows] = spread[:keep], score[:keep], ~good[:keep]
+        path.block_first.append(begin)
+        path.mean_field.append(mean_field.astype(np.float32))
+        path.null_score.append(
+            _null(frames, seen, path.walk_px, place, good, np.random.default_rng([seed, begin]))
+        )
+        path.background.append(_background(counts[:keep], good[:keep], place[:keep], path, pixel_A))
+        yield begin, counts[:keep], offset, path.place[rows]
+        new = _region(path.place[end - 1], whole_field)
+        message = _moved(kept, region, new)
+        region = new
+
+
+def _background(counts, good, place, path, pixel_A):
+    """Spectrum around the particle from up to BACKGROUND_FRAMES of a block, or None."""
+    some = np.flatnonzero(good)
+    some = some[:: max(1, len(some) // BACKGROUND_FRAMES)]
+    if len(some) == 0:
+        return None
+    return pixels.background_power(
+        counts[some], place[some].mean(0), path.box_px, path.extent_A / pixel_A + 2
+    )
+
+
+def _region(place, field):
+    """Rows and columns (y0, y1, x0, x1) that are searched: all of a small field, REGION_PX of a large one."""
+    edges = []
+    for size, at in zip(field, (place[1], place[0])):
+        if size <= REGION_PX:
+            edges += [0, size]
+        else:
+            low = int(np.clip(at - REGION_PX // 2, 0, size - REGION_PX)) // BIN_PX * BIN_PX
+            edges += [low, low + REGION_PX]
+    return tuple(edges)
+
+
+def _read(movie, begin, stop, for_mean, region, path):
+    """Counts of a region (frames, h, w), float32, and the mean of the whole field over the first frames."""
+    height, width = movie.shape[1:]
+    step = max(1, READ_BYTES // (4 * height * width))
+    y0, y1, x0, x1 = region
+    counts = np.empty((stop - begin, y1 - y0, x1 - x0), np.float32)
+    total, number = np.zeros((height, width)), 0
+    for low in range(begin, stop, step):
+        part = movie.read(low, min(low + step, stop))
+        if not np.isfinite(part).all():
+            row = int(np.flatnonzero(~np.isfinite(part).all((1, 2)))[0])
+            raise InputError(
+                f"frame {low + row} of the movie holds values that are not numbers; leave it out with first_frame "
+                "or last_frame, or export the movie again"
+            )
+        if path.faulty is None:
+            path.faulty = pixels.faulty_pixels(part.mean(0, dtype=float))
+        part = pixels.repair(np.array(part, np.float32), path.faulty)
+        counts[low - begin : low - begin + len(part)] = part[:, y0:y1, x0:x1]
+        inside = part[: max(0, begin + for_mean - low)]
+        if path.mean_count and len(inside):
+            inside = inside[~pixels.blank_frames(inside, path.mean_count)]
+        total += inside.sum(0, dtype=float)
+        number += len(inside)
+    return counts, total / max(number, 1)
+
+
+def _find(movie, first, count, pixel_A, near_px, frames_used, path):
+    """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count."""
+    height, width = movie.shape[1:]
+    several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
+    counts = np.array(movie.read(first, first + min(several, count)), np.float32)
+    if not np.isfinite(counts).all():
+        row = int(np.flatnonzero(~np.isfinite(counts).all((1, 2)))[0])
+        raise InputError(
+            f"frame {first + row} of the movie holds values that are not numbers; leave it out with first_frame or "
+            "last_frame, or export the movie again"
+        )
+    path.mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
+    if path.mean_count <= 0:
+        raise InputError(
+            f"the mean count of the first {len(counts)} frames is {path.mean_count:.3g}; frames must hold electron "
+            "counts, so give the movie without background subtraction or normalisation"
+        )
+    good = ~pixels.blank_frames(counts, path.mean_count)
+    static = counts[good].mean(0, dtype=float)
+    path.faulty = pixels.faulty_pixels(static)
+    if len(path.faulty):
+        log.info("%d hot or dead pixels repaired", len(path.faulty))
+    pixels.repair(counts, path.faulty)
+    static = counts[good].mean(0, dtype=float)
+    path.picture = static.astype(np.float32)
+    frames = look.normalised(counts[good], static, np.ones(int(good.sum()), bool))
+    start, radius_A, height_sd = look.find(frames, pixel_A, near_px)
+    log.info("found at x %.0f, y %.0f px, radius about %.0f A, height %.1f sd", *start, radius_A, height_sd)
+    return start, radius_A
+
+
+def _about(place, shape, sigma_px):
+    """Probability of the first place (rows, columns): a Gaussian, and a little of everywhere."""
+    y, x = np.mgrid[: shape[0] // BIN_PX, : shape[1] // BIN_PX] * BIN_PX + 0.5
+    near = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * sigma_px**2)) + 1e-3
+    return (near / near.sum()).astype(np.float32)
+
+
+def _learn(frames, message, pixel_A, radius_A, settings):
+    """The particle's look and its step, from the first LEARN_FRAMES of the movie."""
+    some = frames[:LEARN_FRAMES]
+    first = look.with_energy_sd(look.first_look(frames.shape[1:], pixel_A, radius_A), some)
+    evidence, _ = look.weigh(some, first)
+    place = centre.follow(evidence, 0.8, message)[0]
+    good = some.any((1, 2))
+    seen = look.measure(some[good], place[good], pixel_A, radius_A, settings["shadow"])
+    if settings["walk_px"]:
+        return seen, settings["walk_px"]
+    # evidence of neighbouring frames errs alike, which looks like rest: hence twice the likeliest step
+    # and stretches apart, so that one jump does not make a fast walk of all
+    evidence, _ = look.weigh(some, seen)
+    stretches = np.array_split(evidence, max(1, len(evidence) // 80))
+    walk = np.median([centre.choose_walk(part) for part in stretches])
+    return seen, float(np.clip(2 * walk, 0.6, 2.0))
+
+
+def _follow(frames, seen, walk_px, message, keep):
+    evidence, score = look.weigh(frames, seen)
+    place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
+    return place, spread, centre.along(score, place), kept
+
+
+def _null(frames, seen, walk_px, place, good, rng):
+    """99.9 % of the running score along the best path once nothing holds together.
+
+    The particle is erased from its path, every frame is shifted at random, and the best path is sought again.
+    """
+    rows = np.flatnonzero(good)[:300]
+    if len(rows) < 2:
+        return 0.0
+    _, score = look.weigh(frames[rows], seen)
+    y, x = np.mgrid[: score.shape[1], : score.shape[2]]
+    around = min(1.5 * seen.extent_A / seen.pixel_A / BIN_PX, 0.3 * min(score.shape[1:]))
+    for image, (x0, y0) in zip(score, (place[rows] - 0.5) / BIN_PX):
+        image[np.hypot(x - x0, y - y0) < around] = 0
+        image[:] = np.roll(image, rng.integers(0, image.shape), (0, 1))
+    place = centre.follow(look.TEMPER * score, walk_px, jump=0.0)[0]
+    running = running_mean(centre.along(score, place), SCORE_FRAMES)
+    return float(np.quantile(running, 0.999))
+
+
+def _moved(message, old, new):
+    """The probability of the place, carried from one region to the next."""
+    if old == new:
+        return message
+    out = np.full(((new[1] - new[0]) // BIN_PX, (new[3] - new[2]) // BIN_PX), 1e-9, np.float32)
+    down, right = (new[0] - old[0]) // BIN_PX, (new[2] - old[2]) // BIN_PX
+    y0, x0 = max(down, 0), max(right, 0)
+    y1, x1 = min(message.shape[0], down + out.shape[0]), min(message.shape[1], right + out.shape[1])
+    out[y0 - down : y1 - down, x0 - right : x1 - right] += message[y0:y1, x0:x1]
+    return out / out.sum()
+
+
+def _unbinned(image, shape):
+    """A binned image back on the frames' pixels, (height, width)."""
+    out = np.repeat(np.repeat(image, BIN_PX, 0), BIN_PX, 1)
+    return np.pad(out, ((0, shape[0] - out.shape[0]), (0, shape[1] - out.shape[1])), mode="edge")
