@@ -161,7 +161,7 @@ def reconstruct(
     pixel_A,
     weights=None,
     method="nufft",
-    ridge=0.1,
+    ridge=0.2,
     mask_radius_A=None,
     band=None,
     iterations=3,
