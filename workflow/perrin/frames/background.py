@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from perrin.frames.bands import band_pass
+
 
 def field_at(mean_field, block_centre, row, corner_xy, n):
     """The static field under a box: block averages interpolated in time, cut at the box's integer place.
@@ -68,3 +70,21 @@ def noise_sd(images, pixel_A, band=(0.75, 0.965)):
     weight = np.where((k[1] > 0) & (k[1] < 1), 2.0, 1.0) * ring
     power = np.abs(np.fft.rfft2(images)) ** 2
     return np.sqrt((power * weight).sum((1, 2)) / weight.sum()) / n
+
+
+def static_share(images, field, outside, pixel_A, band=(0.40, 0.90)):
+    """How much of the resting background's fine structure each frame shows: 1 in focus.
+
+    Graphene's waves change strength and sign with focus, so that a frame far out of focus disagrees with the
+    average of its block. Least squares over pixels outside of the particle.
+    images : (f, n, n) unit noise, background not subtracted; field : (f, n, n) the average in the same units,
+    NaN outside of the movie's field; outside : (n, n) bool
+    -> share (f,), standard error (f,)
+    """
+    known = np.isfinite(field)
+    middle = np.where(known, field, 0).sum((1, 2)) / np.maximum(known.sum((1, 2)), 1)
+    model = band_pass(np.where(known, field - middle[:, None, None], 0), pixel_A, *band) * outside
+    data = band_pass(images, pixel_A, *band)
+    norm = np.einsum("fyx,fyx->f", model, model)
+    share = np.einsum("fyx,fyx->f", model, data) / np.maximum(norm, 1e-9)
+    return share, np.sqrt(1 / np.maximum(norm, 1e-9))

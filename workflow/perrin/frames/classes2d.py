@@ -105,6 +105,7 @@ def classes2d(
     shift_reach_A,
     rejection_sd,
     jump_limit_A,
+    background_csv=None,
 ):
     """Average blocks of consecutive frames in plane, judge every frame, measure the particle.
 
@@ -112,6 +113,7 @@ def classes2d(
     classes : mrcs, one average a block of clean frames; frames : csv (COLUMNS); particle_json;
     animation : gif; sheet : png
     element : chemical symbol, noted in the JSON; frame_override : csv (frame, accepted) or None
+    background_csv : optional input, csv of subtract_graphene with static_share: frames out of focus are rejected
     align_with : "clean" or "denoised", the frames that are compared; averages are of clean frames
     """
     (count, n, _), pixel_A = stack_info(clean)
@@ -126,11 +128,14 @@ def classes2d(
 
     # a first look without frames that are plainly bad, then the diameter, then numbers that need it
     rough = quality.features(images, pixel_A, 0.3 * n * pixel_A)
-    first, _ = quality.judge(rough, np.ones(count), jump_px, verdict, rejection_sd, jump_limit_A / pixel_A)
+    first, _ = quality.judge(rough, None, jump_px, verdict, rejection_sd, jump_limit_A / pixel_A)
     use = first if first.sum() >= FEWEST else np.ones(count, bool)
     found = size.diameter(images[use], pixel_A, offset[use])
     radius_A = float(np.clip(found["diameter_A"] / 2, 3.0, 0.45 * n * pixel_A))
     measured = quality.features(images, pixel_A, radius_A)
+    if background_csv:
+        still = read_table(background_csv)
+        measured |= {name: still[name].to_numpy(float) for name in ("static_share", "static_sigma")}
     usable, _ = quality.judge(
         measured, np.ones(count), jump_px, verdict, rejection_sd, jump_limit_A / pixel_A
     )
@@ -156,8 +161,16 @@ def classes2d(
         usable=usable,
     )
     shift_A = aligned["shift_px"] * coarse_A
+    # the best of many places and turns correlates with noise at at most five of its standard deviations
+    freedom = 2 * len(align2d.band_layout(small, coarse_A, *ALIGN_BAND_A1)[0]) * float(np.square(mask).mean())
     accepted, reason = quality.judge(
-        measured, aligned["correlation"], jump_px, verdict, rejection_sd, jump_limit_A / pixel_A
+        measured,
+        aligned["correlation"],
+        jump_px,
+        verdict,
+        rejection_sd,
+        jump_limit_A / pixel_A,
+        chance=5.0 / np.sqrt(freedom),
     )
     if frame_override and Path(frame_override).exists():
         decided = read_override(frame_override, frame)

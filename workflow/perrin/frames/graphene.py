@@ -48,6 +48,13 @@ COLUMNS = {
     "noise": ("", "standard deviation of the noise before the last division; 1 for counted electrons"),
 }
 
+FRAME_COLUMNS = {
+    "frame": ("frame", "frame of the movie"),
+    "mean_count": ("counts", "mean of the box before anything was subtracted"),
+    "static_share": ("", "how much of the resting background's fine structure the frame shows; 1 in focus"),
+    "static_sigma": ("", "standard error of static_share"),
+}
+
 
 def _fit_blocks(mean_field, corner, n, pixel_A):
     """The sheets of every block; `angle` (blocks, 2), sheet 1 the stronger one, matched over blocks."""
@@ -100,8 +107,8 @@ def _excess(images, pixel_A, extent_A):
     energy = np.square(band_pass(images, pixel_A, *LATTICE_BAND_A1)).mean(0)
     r = np.hypot(*(np.indices((n, n)) - n // 2)) * pixel_A
     reach = n // 2 * pixel_A
-    centre = r < min(0.4 * extent_A, 0.5 * reach)
-    around = (r > min(0.7 * extent_A, 0.85 * reach)) & (r < reach)
+    centre = r < min(0.7 * extent_A, 0.5 * reach)
+    around = (r > min(1.2 * extent_A, 0.85 * reach)) & (r < reach)
     return float(energy[centre].mean() - energy[around].mean()) * len(images)
 
 
@@ -117,13 +124,16 @@ def subtract_graphene(
     slow_background_A,
     hole_half_width_A1,
     noise,
+    background_csv=None,
 ):
     """Take the background that stands still, and the slow one, off the boxes; bring the noise to 1.
 
     particle : boxes of counts times sign (mrcs); tracks : csv with box_x_px, box_y_px; spectrum : npz with
-    mean_field (blocks, y, x) counts, block_first (blocks,), sign
+    mean_field (blocks, y, x) counts, block_first (blocks,), sign, extent_A (radius of the particle)
     clean : mrcs, float32, white noise of unit variance outside the lattice bands; sheets : csv, a row per block
     method : one of METHODS; slow_background_A : period in angstrom beyond which the background is slow;
+    background_csv : optional output, csv with a row per frame (FRAME_COLUMNS), by which classes2d knows frames
+    out of focus
     hole_half_width_A1 : 1/angstrom; noise : "measured" or "poisson", what the last division goes by
     """
     if method not in METHODS:
@@ -142,7 +152,7 @@ def subtract_graphene(
         sign = float(stored["sign"])
         extent_A = float(stored["extent_A"]) if "extent_A" in stored else np.nan
     if not np.isfinite(extent_A) or extent_A <= 0:
-        extent_A = n * pixel_A / 2
+        extent_A = n * pixel_A / 4
     first = first - first[0]
     last = np.r_[first[1:], count] - 1
     block_of = np.searchsorted(first, np.arange(count), side="right") - 1
@@ -160,15 +170,13 @@ def subtract_graphene(
     sigma_px = slow_background_A / (2 * np.pi * pixel_A)
 
     def residual(rows, static):
-        """Counts minus field and slow background, and the mean count of each box."""
+        """Counts minus field and slow background, and the field under the boxes."""
         images = read_stack(particle, rows[0], rows[-1] + 1)
         field = np.stack([background.field_at(mean_field, field_centre, i, corner[i], n) for i in rows])
         valid = np.isfinite(field)
-        inside = np.maximum(valid.sum((1, 2)), 1)
-        level = np.where(valid, images, 0).sum((1, 2)) / inside
         if static:
             images = images - sign * np.where(valid, field, 0)
-        return background.subtract_slow(images, valid, sigma_px), np.abs(level)
+        return background.subtract_slow(images, valid, sigma_px), sign * field
 
     chunks = [np.arange(a, min(a + CHUNK, count)) for a in range(0, count, CHUNK)]
     level = np.empty(count)
@@ -191,11 +199,16 @@ def subtract_graphene(
     blocks = len(first)
     before, after = np.zeros(blocks), np.zeros(blocks)
     guarded = np.zeros((blocks, 2))
+    share, error = np.empty(count), np.empty(count)
+    surroundings = np.hypot(*(np.indices((n, n)) - n // 2)) * pixel_A > min(extent_A, 0.35 * n * pixel_A)
     with stack_writer(clean, (count, n, n), pixel_A) as out:
         for rows in progress(chunks, "chunks of frames cleaned"):
-            images, _ = residual(rows, clean_static)
+            raw, field = residual(rows, False)
+            images = residual(rows, True)[0] if clean_static else raw.copy()
             factor = (1 / (np.sqrt(brightness[rows]) * unit)).astype(np.float32)[:, None, None]
             images *= factor
+            raw *= factor
+            share[rows], error[rows] = background.static_share(raw, field * factor, surroundings, pixel_A)
             if method in ("notch", "both", "published"):
                 for b in np.unique(block_of[rows]):
                     own = block_of[rows] == b
@@ -206,17 +219,16 @@ def subtract_graphene(
                     expected = waves[b][seen].ravel() * n * n * factor.mean()
                     if method == "both":
                         expected = np.zeros_like(expected)
-                    images[own], share = notch.inpaint_holes(
+                    images[own], kept = notch.inpaint_holes(
                         images[own], angle[b][seen], pixel_A, hole_half_width_A1, expected, good_scale
                     )
-                    guarded[b] += share * own.sum(), own.sum()
+                    guarded[b] += kept * own.sum(), own.sum()
             out.append(images)
             # every eighth frame is enough to say what was lost
             some_rows = rows[::8]
-            raw = residual(rows, False)[0][::8] * factor[::8]
             for b in np.unique(block_of[some_rows]):
                 own = block_of[some_rows] == b
-                before[b] += _excess(raw[own], pixel_A, extent_A)
+                before[b] += _excess(raw[::8][own], pixel_A, extent_A)
                 after[b] += _excess(images[::8][own], pixel_A, extent_A)
     offset = int(table["frame"].iloc[0])
     write_table(
@@ -239,3 +251,11 @@ def subtract_graphene(
         ),
         COLUMNS,
     )
+    if background_csv:
+        table = {
+            "frame": np.arange(count) + offset,
+            "mean_count": level,
+            "static_share": share,
+            "static_sigma": error,
+        }
+        write_table(background_csv, table, FRAME_COLUMNS)
