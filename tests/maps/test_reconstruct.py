@@ -34,6 +34,17 @@ def test_round_trip(particle, poses, n, method, ridge, error):
     assert found.data.dtype == np.float32
 
 
+@pytest.mark.parametrize(("n", "radius"), [(40, 5.6), (41, 5.5), (40, 5.3)])
+def test_small_support_in_a_large_box(particle, poses, n, radius):
+    """Catches a cube around the support that is a voxel off: even and odd boxes, even and odd cubes."""
+    views = poses(300)
+    found = reconstruct(
+        particle.images(n, views), views, particle.pixel_A, ridge=0.01, mask_radius_A=radius, iterations=6
+    )
+    expected = particle.map(n)
+    assert np.linalg.norm(found.data - expected) < 0.03 * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("method", ["nufft", "gridding"])
 def test_off_centre_atom_lands_in_its_voxel(particle, poses, method):
     """Catches swapped axes and a mirrored hand: one atom at (+2, -3, +5) voxels of (x, y, z)."""

@@ -65,10 +65,11 @@ def _turned_back(images, poses, plane, pixel_A):
     return image_coefficients(images, plane) * phases
 
 
-def adjoint(images, poses, pixel_A, weights=None, band=None):
+def adjoint(images, poses, pixel_A, weights=None, band=None, side=None):
     """The adjoint of `perrin.imaging.slices.project`: frames smeared back through the box, (n, n, n) float64.
 
     weights : (f,) factor on each frame
+    side : voxels of the central cube that is wanted, None for the whole box
     """
     n = images.shape[-1]
     plane = half_plane(n, pixel_A, band)
@@ -78,14 +79,15 @@ def adjoint(images, poses, pixel_A, weights=None, band=None):
         values = _turned_back(images[part], poses.take(part), plane, pixel_A)
         return values * (weights[part, None] * plane.weight)
 
-    smeared = _type1(matrices(poses.quaternion), plane, n, strengths, len(poses))
+    smeared = _type1(matrices(poses.quaternion), plane, side or n, strengths, len(poses))
     return smeared * (pixel_A / n**2)
 
 
-def point_spread(poses, n, pixel_A, weights=None, band=None):
-    """What projecting and smearing back makes of one voxel: (2n - 1)^3 float64, its centre at n - 1.
+def point_spread(poses, n, pixel_A, weights=None, band=None, side=None):
+    """What projecting and smearing back makes of one voxel: (2 side - 1)^3 float64, its centre at side - 1.
 
-    adjoint(project(map)) is the convolution of the map with it, exactly.
+    adjoint(project(map)) is the convolution of the map with it, exactly, for a map within a cube of `side`
+    voxels (None: the box of the frames, n).
     """
     plane = half_plane(n, pixel_A, band)
     weights = _frame_weights(poses, weights)
@@ -93,7 +95,7 @@ def point_spread(poses, n, pixel_A, weights=None, band=None):
     def strengths(part):
         return weights[part, None] * plane.weight
 
-    spread = _type1(matrices(poses.quaternion), plane, 2 * n - 1, strengths, len(poses))
+    spread = _type1(matrices(poses.quaternion), plane, 2 * (side or n) - 1, strengths, len(poses))
     return spread * (pixel_A**2 / n**2)
 
 
@@ -198,6 +200,12 @@ def reconstruct(
         return Map(data * support, pixel_A)
     if method != "nufft":
         raise InputError(f"reconstruct has no method {method!r}: nufft or gridding")
-    smeared = adjoint(images, poses, pixel_A, weights * gain, band)
-    spread = point_spread(poses, n, pixel_A, weights * gain**2, band)
-    return Map(_least_squares(smeared, spread, ridge, support, iterations), pixel_A)
+    # outside its support the map is zero: the cube around the support is all that need be solved for
+    side = min(n, 2 * int(radius / pixel_A) + 2)
+    smeared = adjoint(images, poses, pixel_A, weights * gain, band, side)
+    spread = point_spread(poses, n, pixel_A, weights * gain**2, band, side)
+    corner = n // 2 - side // 2
+    inner = (slice(corner, corner + side),) * 3
+    data = np.zeros((n,) * 3, np.float32)
+    data[inner] = _least_squares(smeared, spread, ridge, support[inner], iterations)
+    return Map(data, pixel_A)
