@@ -11,7 +11,9 @@ from perrin.files.errors import InputError
 from perrin.imaging.fourier import centred_irfftn, centred_rfftn
 from perrin.imaging.rotations import matrices
 from perrin.imaging.slices import padded_size, project
-from perrin.maps.reconstruct import adjoint, point_spread, reconstruct
+from perrin.maps.halves import half_sets
+from perrin.maps.leastsquares import adjoint, point_spread
+from perrin.maps.reconstruct import reconstruct, reconstruct_sets
 
 
 def correlation(a, b):
@@ -106,6 +108,20 @@ def test_unseen_directions_go_to_zero(particle, poses):
     power = np.abs(fft.fftn(found)) ** 2
     frequency = np.abs(fft.fftfreq(n, 1 / n))
     assert power[(frequency > 6) & (frequency < 10)].mean() < 0.02 * power[0].mean()
+
+
+@pytest.mark.parametrize("method", ["nufft", "gridding"])
+def test_sets_equal_maps_of_their_frames(particle, poses, method):
+    """Catches halves that share frames, and a whole that is not the map of all of them."""
+    views, n = poses(120), 24
+    images = particle.images(n, views)
+    halves = half_sets(views.frame, "blocks", 20)
+    found = reconstruct_sets(images, views, particle.pixel_A, halves, method=method)
+    for rows, got in zip([np.ones(120, bool), *halves], found, strict=True):
+        expected = reconstruct(images[rows], views.take(rows), particle.pixel_A, method=method)
+        np.testing.assert_allclose(got.data, expected.data, atol=2e-3 * np.abs(expected.data).max())
+    with pytest.raises(InputError, match="disjoint"):
+        reconstruct_sets(images, views, particle.pixel_A, [halves[0], halves[0]])
 
 
 def test_threads_do_not_change_the_map(particle, poses):

@@ -1,160 +1,16 @@
-"""A map from frames whose poses are known.
+"""Maps from frames whose poses are known, of all frames or of halves of them."""
 
-Least squares: the map whose projections are nearest to the frames, each frame with its weight and
-amplitude, plus a ridge that takes what was hardly seen towards zero. The normal equations are a
-convolution with the sampling's point spread (Wajer and Pruessmann 2001), so after two non-uniform Fourier
-transforms their solution no longer depends on the number of frames.
-"""
-
-from concurrent.futures import ThreadPoolExecutor
-
-import finufft
-import numba
 import numpy as np
-from scipy import fft
 
 from perrin.files.errors import InputError
 from perrin.files.records import Map
-from perrin.imaging.fourier import centred_irfftn, centred_rfftn, half_plane, image_coefficients, shift_phases
+from perrin.imaging.fourier import half_plane
 from perrin.imaging.rotations import matrices
-from perrin.imaging.slices import padded_size
 from perrin.maps.gridding import gridded
+from perrin.maps.leastsquares import adjoint, frame_weights, least_squares, point_spread, turned_back
 from perrin.maps.mask import soft_sphere
 
-POINTS = 3_000_000  # samples of one transform: bounds the memory at about 150 MB
-ACCURACY = 1e-4
-
-
-def _chunks(frames, samples):
-    count = max(1, -(-frames * samples // POINTS))
-    edges = np.linspace(0, frames, count + 1).astype(int)
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
-
-
-def _type1(rotations, plane, modes, strengths, frames):
-    """Sum over chunks of frames of the adjoint transforms onto modes^3; strengths(part) -> (f, m)."""
-
-    def one(part):
-        turned = np.ascontiguousarray(rotations[part, :2] * (2 * np.pi / plane.n), np.float32)
-        k = plane.k.astype(np.float32)
-        points = [(k @ turned[:, :, axis].T).T.ravel() for axis in (2, 1, 0)]
-        values = np.ascontiguousarray(strengths(part), np.complex64).ravel()
-        # one thread a call and a fixed cut into calls: the result does not depend on the threads
-        out = finufft.nufft3d1(
-            *points, values, (modes,) * 3, eps=ACCURACY, isign=1, nthreads=1, upsampfac=1.25
-        )
-        return out.real
-
-    total = np.zeros((modes,) * 3, np.float64)
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for part in pool.map(one, _chunks(frames, len(plane))):
-            total += part
-    return total
-
-
-def _frame_weights(poses, weights):
-    weights = np.ones(len(poses)) if weights is None else np.asarray(weights, float)
-    if weights.shape != (len(poses),) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise InputError(f"reconstruct needs one finite weight >= 0 for each of the {len(poses)} poses")
-    return weights
-
-
-def _turned_back(images, poses, plane, pixel_A):
-    """(f, m) coefficients of the frames with the body's origin moved to the centre."""
-    phases = shift_phases(plane, -np.asarray(poses.shift_A) / pixel_A)
-    return image_coefficients(images, plane) * phases
-
-
-def adjoint(images, poses, pixel_A, weights=None, band=None, side=None):
-    """The adjoint of `perrin.imaging.slices.project`: frames smeared back through the box, (n, n, n) float64.
-
-    weights : (f,) factor on each frame
-    side : voxels of the central cube that is wanted, None for the whole box
-    """
-    n = images.shape[-1]
-    plane = half_plane(n, pixel_A, band)
-    weights = _frame_weights(poses, weights)
-
-    def strengths(part):
-        values = _turned_back(images[part], poses.take(part), plane, pixel_A)
-        return values * (weights[part, None] * plane.weight)
-
-    smeared = _type1(matrices(poses.quaternion), plane, side or n, strengths, len(poses))
-    return smeared * (pixel_A / n**2)
-
-
-def point_spread(poses, n, pixel_A, weights=None, band=None, side=None):
-    """What projecting and smearing back makes of one voxel: (2 side - 1)^3 float64, its centre at side - 1.
-
-    adjoint(project(map)) is the convolution of the map with it, exactly, for a map within a cube of `side`
-    voxels (None: the box of the frames, n).
-    """
-    plane = half_plane(n, pixel_A, band)
-    weights = _frame_weights(poses, weights)
-
-    def strengths(part):
-        return weights[part, None] * plane.weight
-
-    spread = _type1(matrices(poses.quaternion), plane, 2 * (side or n) - 1, strengths, len(poses))
-    return spread * (pixel_A**2 / n**2)
-
-
-def _radius(size, n):
-    """Radius of every coefficient of the padded half grid, in shells of the box."""
-    axis = fft.fftfreq(size, 1 / n)
-    return np.sqrt(
-        np.square(axis)[:, None, None] + np.square(axis)[:, None] + np.square(fft.rfftfreq(size, 1 / n))
-    )
-
-
-def ridge_spectrum(sampling, n, ridge):
-    """A share of the mean sampling of each shell; beyond Nyquist, that of the last shell.
-
-    sampling : (size, size, size // 2 + 1) sampling of the coefficients of the padded map, order of rfftn
-    """
-    radius = _radius(sampling.shape[0], n)
-    inside = radius < n / 2 - 0.5
-    shell = np.minimum(np.rint(radius), n // 2 - 1).astype(np.int32)
-    count = np.bincount(shell[inside], None, n // 2)
-    mean = np.bincount(shell[inside], sampling[inside], n // 2) / np.maximum(count, 1)
-    # a band leaves whole shells unseen: they get the ridge of the others, and go to zero
-    mean = np.where(mean > 1e-3 * mean.max(), mean, mean.max())
-    return (ridge * mean).astype(np.float32)[shell]
-
-
-def _least_squares(smeared, spread, ridge, support, iterations):
-    """Preconditioned conjugate gradients on support (T + ridge) support u = support b; returns support u.
-
-    spread : the point spread, (2n - 1)^3
-    """
-    n = smeared.shape[0]
-    size = padded_size(n)
-    # tapered by a triangle the spectrum is a local mean of the sampling: positive, the natural divisor
-    taper = 1 - np.abs(np.arange(1 - n, n)) / n
-    density = centred_rfftn(spread * (taper[:, None, None] * taper[:, None] * taper), size).real
-    penalty = ridge_spectrum(density, n, ridge)
-    inverse = 1 / (np.maximum(density, 0) + penalty)
-    operator = centred_rfftn(spread, size).real + penalty
-
-    def apply(spectrum, volume):
-        return centred_irfftn(centred_rfftn(volume, size) * spectrum, size, n)
-
-    residual = (support * smeared).astype(np.float32)
-    u = support * apply(inverse, residual)
-    residual = residual - support * apply(operator, support * u)
-    step, last = np.zeros_like(u), np.inf
-    for _ in range(iterations):
-        turned = support * apply(inverse, residual)
-        now = float(np.vdot(residual, turned))
-        if now <= 0:
-            break
-        step = turned + now / last * step
-        moved = support * apply(operator, support * step)
-        length = now / float(np.vdot(step, moved))
-        u += length * step
-        residual -= length * moved
-        last = now
-    return support * u
+METHODS = ("nufft", "gridding")
 
 
 def reconstruct(
@@ -173,39 +29,108 @@ def reconstruct(
 
     images : (f, n, n) float32, atoms bright, noise of unit variance
     poses : Poses, one a frame (row i belongs to images[i])
-    weights : (f,) weight of each frame in the sum of squares, e.g. by the certainty of its pose; None: all 1
+    weights : (f,) weight of each frame in the sum of squares, for instance `perrin.maps.weights.certainty`;
+        None: all 1
     method : "nufft", least squares with a ridge; "gridding", as published (Kaiser-Bessel, F / density)
-    ridge : share of the shell's mean sampling that is added to the sampling of each coefficient: where Fourier
-        space was seen less than that, the map goes to zero. The published gridding has none
+    ridge : share of the mean sampling (of the shell; for gridding, of all) that is added to the sampling of each
+        coefficient: where Fourier space was seen less than that, the map goes to zero. Published: 0
     mask_radius_A : soft spherical support; None: the sphere that fits the box
     band : (longest, shortest) period, angstrom, None for everything up to Nyquist
     iterations : conjugate-gradient steps after the division by the sampling density
     amplitudes : whether each frame's projection is scaled by its pose's amplitude
     returns Map, units of the image per angstrom (`project` of it gives images back)
     """
+    every = np.ones(len(poses), bool)
+    options = (weights, method, ridge, mask_radius_A, band, iterations, amplitudes)
+    return _maps(images, poses, pixel_A, [every], *options)[0]
+
+
+def reconstruct_sets(
+    images,
+    poses,
+    pixel_A,
+    sets,
+    weights=None,
+    method="nufft",
+    ridge=0.2,
+    mask_radius_A=None,
+    band=None,
+    iterations=3,
+    amplitudes=True,
+):
+    """The map of all frames, and maps of disjoint sets of them; least squares shares the transforms.
+
+    sets : two or more bool masks (f,), for instance from `perrin.maps.halves.half_sets`
+    other arguments : as of `reconstruct`
+    returns list of Map: of the frames in any set, then of each set
+    """
+    sets = [np.asarray(chosen, bool) for chosen in sets]
+    if len(sets) < 2 or np.sum(sets, axis=0).max() > 1 or not all(chosen.any() for chosen in sets):
+        raise InputError("reconstruct_sets needs two or more sets of frames, disjoint and not empty")
+    options = (weights, method, ridge, mask_radius_A, band, iterations, amplitudes)
+    return _maps(images, poses, pixel_A, sets, *options)
+
+
+def _maps(images, poses, pixel_A, sets, weights, method, ridge, mask_radius_A, band, iterations, amplitudes):
+    """Of all frames in any set (where there are several), then of each set."""
+    if method not in METHODS:
+        raise InputError(f"reconstruct has no method {method!r}: {' or '.join(METHODS)}")
+    images, weights, gain = _checked(images, poses, weights, amplitudes)
+    n = images.shape[-1]
+    radius = n / 2 * pixel_A if mask_radius_A is None else mask_radius_A
+    support = soft_sphere(n, pixel_A, radius)
+    several = len(sets) > 1
+    if method == "gridding":
+        every = [np.any(sets, axis=0)] if several else []
+        return [
+            Map(
+                _gridded(images[rows], poses.take(rows), pixel_A, weights[rows], gain[rows], ridge, band)
+                * support,
+                pixel_A,
+            )
+            for rows in every + sets
+        ]
+    side, inner = _cube(n, pixel_A, radius)
+    sums = []
+    for rows in sets:
+        chosen, w, a = poses.take(rows), weights[rows], gain[rows]
+        smeared = adjoint(images[rows], chosen, pixel_A, w * a, band, side)
+        sums.append((smeared, point_spread(chosen, n, pixel_A, w * a**2, band, side)))
+    if several:
+        sums.insert(0, tuple(sum(parts) for parts in zip(*sums, strict=True)))
+    maps = []
+    for smeared, spread in sums:
+        data = np.zeros((n,) * 3, np.float32)
+        data[inner] = least_squares(smeared, spread, ridge, support[inner], iterations)
+        maps.append(Map(data, pixel_A))
+    return maps
+
+
+def _checked(images, poses, weights, amplitudes):
+    """Frames as float32, their weights, and the gain of each frame's projection."""
     images = np.asarray(images, np.float32)
     if images.ndim != 3 or images.shape[1] != images.shape[2] or len(images) != len(poses) or not len(poses):
         raise InputError(
             f"reconstruct needs square frames and one pose each, got images {images.shape}, {len(poses)} poses"
         )
-    n = images.shape[-1]
-    weights = _frame_weights(poses, weights)
     gain = np.asarray(poses.amplitude, float) if amplitudes else np.ones(len(poses))
-    radius = n / 2 * pixel_A if mask_radius_A is None else mask_radius_A
-    support = soft_sphere(n, pixel_A, radius)
-    if method == "gridding":
-        plane = half_plane(n, pixel_A, band)
-        values = _turned_back(images, poses, plane, pixel_A) / gain[:, None]
-        data = gridded(values, weights * gain**2, matrices(poses.quaternion), plane, pixel_A, ridge=ridge)
-        return Map(data * support, pixel_A)
-    if method != "nufft":
-        raise InputError(f"reconstruct has no method {method!r}: nufft or gridding")
-    # outside its support the map is zero: the cube around the support is all that need be solved for
-    side = min(n, 2 * int(radius / pixel_A) + 2)
-    smeared = adjoint(images, poses, pixel_A, weights * gain, band, side)
-    spread = point_spread(poses, n, pixel_A, weights * gain**2, band, side)
+    if not np.isfinite(gain).all() or not gain.any():
+        raise InputError(
+            "reconstruct needs finite amplitudes of the poses, not all zero (or amplitudes=False)"
+        )
+    return images, frame_weights(poses, weights), gain
+
+
+def _cube(n, pixel_A, radius_A):
+    """Side and place of the cube around a support: outside it the map is zero and need not be solved for."""
+    side = min(n, 2 * int(radius_A / pixel_A) + 2)
     corner = n // 2 - side // 2
-    inner = (slice(corner, corner + side),) * 3
-    data = np.zeros((n,) * 3, np.float32)
-    data[inner] = _least_squares(smeared, spread, ridge, support[inner], iterations)
-    return Map(data, pixel_A)
+    return side, (slice(corner, corner + side),) * 3
+
+
+def _gridded(images, poses, pixel_A, weights, gain, ridge, band):
+    plane = half_plane(images.shape[-1], pixel_A, band)
+    seen = gain != 0
+    values = turned_back(images[seen], poses.take(seen), plane, pixel_A) / gain[seen, None]
+    rotations = matrices(poses.quaternion[seen])
+    return gridded(values, (weights * gain**2)[seen], rotations, plane, pixel_A, ridge=ridge)
