@@ -36,7 +36,7 @@ def fsc(first, second, mask=None):
 
     first, second : Map of the same box; mask : (n, n, n) or None, multiplied onto both
     returns a dict of arrays, one row a shell from 1 to Nyquist: shell, frequency_per_A, resolution_A, fsc,
-    coefficients (independent ones in the shell)
+    coefficients (independent ones in the shell); and the resolution, angstrom, see `resolution`
     """
     n, pixel = first.data.shape[0], first.pixel_A
     shells = n // 2
@@ -44,7 +44,8 @@ def fsc(first, second, mask=None):
     mask = 1 if mask is None else mask
     spectra = [fft.rfftn(np.asarray(m.data * mask, np.float32)) for m in (first, second)]
     curve = _curve(*spectra, shell, weight, shells)
-    return _table(curve, shell, weight, n, pixel)
+    table = _table(curve, shell, weight, n, pixel)
+    return table, resolution(table)
 
 
 def _table(curve, shell, weight, n, pixel):
@@ -85,13 +86,13 @@ def corrected_fsc(first, second, mask, seed=0, randomise_below=0.8):
 
     Phases beyond the first shell where the unmasked FSC has fallen below `randomise_below` for good are
     randomised in both maps; what then still correlates under the mask is the mask's.
-    returns the table of `fsc` with fsc (corrected), fsc_masked, fsc_unmasked, fsc_random
+    returns the table of `fsc` with fsc (corrected), fsc_masked, fsc_unmasked, fsc_random; the resolution
     """
     n = first.data.shape[0]
     shell, weight = _shells(n)
-    table = fsc(first, second)
+    table, _ = fsc(first, second)
     unmasked = table["fsc"]
-    masked = fsc(first, second, mask)["fsc"]
+    masked = fsc(first, second, mask)[0]["fsc"]
     agree = np.flatnonzero(unmasked >= randomise_below)
     start = int(table["shell"][agree[-1]]) + 1 if len(agree) else 2
     rng = np.random.default_rng(seed)
@@ -109,4 +110,19 @@ def corrected_fsc(first, second, mask, seed=0, randomise_below=0.8):
     beyond = table["shell"] >= start + 2
     share = np.where(beyond, np.clip(random, 0, 0.99), 0)
     corrected = np.where(beyond, (masked - share) / (1 - share), masked)
-    return table | {"fsc": corrected, "fsc_masked": masked, "fsc_unmasked": unmasked, "fsc_random": random}
+    table |= {"fsc": corrected, "fsc_masked": masked, "fsc_unmasked": unmasked, "fsc_random": random}
+    return table, resolution(table)
+
+
+def fsc_columns():
+    """Unit and meaning of every column of the tables of this module."""
+    return {
+        "shell": ("", "cycles per box"),
+        "frequency_per_A": ("1/A", "spatial frequency"),
+        "resolution_A": ("A", "period of the shell"),
+        "fsc": ("", "correlation of the half maps, the mask's share taken out where a mask was used"),
+        "coefficients": ("", "independent Fourier coefficients in the shell"),
+        "fsc_masked": ("", "correlation under the mask"),
+        "fsc_unmasked": ("", "correlation of the whole boxes"),
+        "fsc_random": ("", "correlation under the mask after randomising phases beyond the first shells"),
+    }

@@ -10,7 +10,7 @@ MODES = ("blocks", "alternate")
 def half_sets(frames, mode="blocks", block=50):
     """Which frames belong to the first half and which to the second.
 
-    frames : (f,) int, frame numbers in increasing order (rejected ones missing)
+    frames : (f,) int, frame numbers in increasing order (rejected ones missing); or how many, where none is
     mode : "blocks", contiguous blocks of `block` frames in turn: neighbours in time share their pose errors,
         their background and the denoiser's mistakes, so only blocks are nearly independent (method notes 6.5);
         "alternate", every second frame, as published
@@ -18,7 +18,7 @@ def half_sets(frames, mode="blocks", block=50):
     """
     if mode not in MODES:
         raise InputError(f"half_sets has no mode {mode!r}: blocks or alternate")
-    frames = np.asarray(frames)
+    frames = np.arange(frames) if np.ndim(frames) == 0 else np.asarray(frames)
     if mode == "alternate":
         second = np.arange(len(frames)) % 2 == 1
     else:
