@@ -52,7 +52,7 @@ def test_noise_scatters_as_its_coefficients_say():
         table, limit = fsc(a, b)
         pulls.append(table["fsc"][2:] * np.sqrt(2 * table["coefficients"][2:]))
     assert 0.85 < np.std(pulls) < 1.15
-        assert limit == np.inf
+    assert limit == np.inf
 
 
 def test_signal_of_known_share():

@@ -64,7 +64,8 @@ def _table(curve, shell, weight, n, pixel):
 def resolution(table, threshold=THRESHOLD, column="fsc"):
     """Period, angstrom, of the last shell whose correlation is above the threshold and above chance.
 
-    Chance is three standard deviations of unrelated shells, 3 / sqrt(coefficients). Between that shell and
+    Chance is three standard deviations of unrelated shells whose maps fill half of their box (the sphere that
+    fits does), 3 / sqrt(coefficients). Between that shell and
     the next one the crossing is interpolated linearly in frequency. Infinity where no shell agrees.
     """
     curve = np.asarray(table[column], float)
