@@ -1,7 +1,7 @@
 """The particle's path: a random walk seen through a map of evidence in every frame."""
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from perrin.frames.energy import BIN_PX
 
@@ -112,7 +112,7 @@ def follow(evidence, walk_px, start=None, keep=0, jump=JUMP):
     return place * BIN_PX + (BIN_PX - 1) / 2, spread * BIN_PX, total, kept
 
 
-@njit(cache=True)
+@njit(cache=True, parallel=True)
 def level_peaks(evidence, reach, height):
     """Cut every peak of the evidence (n, rows, columns), in place, to at most `height`, shapes kept.
 
@@ -120,9 +120,9 @@ def level_peaks(evidence, reach, height):
     shows the particle weakly and another particle strongly would be worth a leap there and back.
     """
     count, rows, columns = evidence.shape
-    across = np.empty((rows, columns), evidence.dtype)
-    for frame in range(count):
+    for frame in prange(count):
         image = evidence[frame]
+        across = np.empty((rows, columns), evidence.dtype)
         for y in range(rows):
             for x in range(columns):
                 best = image[y, x]

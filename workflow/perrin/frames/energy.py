@@ -74,10 +74,13 @@ def _level(energy):
 
 def binned(images):
     """Means over BIN_PX x BIN_PX pixels; an odd last row or column is left out."""
-    n, height, width = images.shape
-    rows, columns = height // BIN_PX, width // BIN_PX
-    blocks = images[:, : rows * BIN_PX, : columns * BIN_PX]
-    return blocks.reshape(n, rows, BIN_PX, columns, BIN_PX).mean((2, 4), dtype=np.float32)
+    rows, columns = images.shape[1] // BIN_PX * BIN_PX, images.shape[2] // BIN_PX * BIN_PX
+    out = np.zeros((len(images), rows // BIN_PX, columns // BIN_PX), np.float32)
+    for down in range(BIN_PX):
+        for right in range(BIN_PX):
+            out += images[:, down:rows:BIN_PX, right:columns:BIN_PX]
+    out *= np.float32(1 / BIN_PX**2)
+    return out
 
 
 def correlate_radial(images, profile, step):

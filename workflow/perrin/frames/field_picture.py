@@ -5,7 +5,7 @@ from skimage.restoration import denoise_tv_chambolle
 
 from perrin.files.atomic import whole
 
-COLOURS = {"ok": "#2a9d8f", "edge": "#e9a03b", "lost": "#c0392b", "blank": "#888888"}
+COLOURS = {"ok": "#2a9d8f", "edge": "#e9a03b", "crowded": "#8e44ad", "lost": "#c0392b", "blank": "#888888"}
 
 
 def denoised_average(image, weight=0.15):

@@ -25,7 +25,7 @@ TEMPER = 3.0  # nats per unit of score: texture persists for about ten frames, s
 SHADOW_TEMPER = 0.25  # the slow background persists even longer
 LEAST_SHADOW_NATS = 2.0
 SHADOW_GROUPS = 8
-SHADOW_SIGMA = 3.0
+SHADOW_SIGMA = 4.0
 PEAK_NATS = 10.0
 PEAK_REACH_PX = 16
 
@@ -102,10 +102,11 @@ def with_energy_sd(look, frames):
     return Look(**{**look.__dict__, "energy_sd": max(sd, 1e-12)})
 
 
-def measure(frames, place, pixel_A, radius_A, shadow=True):
+def measure(frames, static, place, pixel_A, radius_A, shadow=True):
     """The look of the particle, from frames whose centres are roughly known.
 
-    frames : (n, height, width) normalised; place : (n, 2) px; radius_A : a first guess
+    frames : (n, height, width) normalised; static : (height, width), what was subtracted from them, in the same
+    units; place : (n, 2) px; radius_A : a first guess
     """
     shape = frames.shape[1:]
     padded = energy.padded_shape(shape)
@@ -120,9 +121,9 @@ def measure(frames, place, pixel_A, radius_A, shadow=True):
         part = energy.band_energy(frames[rows], gain, padded)
         rings = rings + len(part) * energy.radial_mean(part, (place[rows] - 0.5) / BIN_PX, 1.0, reach)
     rings = rings / len(frames)
-    edge, outline = _outline(rings, radius_A / pixel_A / BIN_PX, energy.noise_energy(gain, padded))
+    edge, outline, thickness = _outline(rings, radius_A / pixel_A / BIN_PX, energy.noise_energy(gain, padded))
     extent_A = (edge + 0.5) * BIN_PX * pixel_A
-    dark, kernel = _shadow(frames, place, pixel_A, extent_A) if shadow else (None, None)
+    dark, kernel = _shadow(frames, static, place, pixel_A, thickness) if shadow else (None, None)
     look = Look(pixel_A, shape, gain, outline, np.nan, dark, kernel, extent_A, float(excess.max()))
     return with_energy_sd(look, frames)
 
@@ -151,8 +152,13 @@ def weigh(frames, look):
     blank = ~frames.any((1, 2))
     evidence[blank] = 0
     score[blank] = 0
+    return levelled(evidence), score
+
+
+def levelled(evidence):
+    """Evidence whose peaks are cut, in place, to PEAK_NATS each."""
     centre.level_peaks(evidence, PEAK_REACH_PX // BIN_PX, np.float32(PEAK_NATS))
-    return evidence, score
+    return evidence
 
 
 def _energy_score(frames, look):
@@ -179,9 +185,10 @@ def _excess_spectrum(frames, place, pixel_A, radius_A):
 
 
 def _outline(rings, guess, noise):
-    """Ring at which the energy has fallen to 3 % and the weights s / (s + noise) up to it.
+    """Ring at which the energy s has fallen to 3 %, the weights s / (s + noise) up to it, and s over its height.
 
-    The weights are those of the likelihood ratio of two variances, noise and noise + s.
+    The weights are those of the likelihood ratio of two variances, noise and noise + s. Averaged over many views the
+    energy is proportional to the particle's thickness: a reflection's power, integrated over its tilt, is its chord.
     """
     far = int(min(1.5 * guess, len(rings) - 3))
     base = np.nanmedian(rings[far:])
@@ -191,56 +198,70 @@ def _outline(rings, guess, noise):
     edge = int(below[0]) + 1 if len(below) else len(excess) - 1
     excess = excess[: max(edge, 2)]
     excess[:2] = height
-    return edge, excess / (excess + noise)
+    return edge, excess / (excess + noise), excess / max(height, 1e-12)
 
 
 def _shadow_padding(shape):
-    return energy.padded_shape((shape[0] // BIN_PX + 40, shape[1] // BIN_PX + 40))
+    """Padded size of binned images, even."""
+    return tuple(fft.next_fast_len(size // BIN_PX // 2 + 20, real=True) * 2 for size in shape)
 
 
-def _shadow(frames, place, pixel_A, extent_A):
-    """Mean low-resolution image about the centre (a ball's thickness times a factor) and its matched filter.
+def _shadow(frames, static, place, pixel_A, profile):
+    """Mean low-resolution image about the centre (the thickness `profile` times a factor) and its matched filter.
 
-    One factor is fitted to Y_i = a (T_i - mean T) + background, T_i the ball at the place of frame i and mean T what
-    the static field took of it, weighted by the measured spectrum of the background. (None, None) where the factor is
-    not constant over groups of frames: a slow background at the place of a particle that stays there is no shadow.
+    The factor is measured twice, each time weighted by the measured spectrum of the background: from what moves with
+    the particle, Y_i = a (T_i - mean T) + background, and from the static field = a mean T + background, T_i being the
+    profile at the place of frame i. (None, None) where the two together are not SHADOW_SIGMA from nothing: a slow
+    background at the place of a particle that hardly moves is no shadow.
     """
     rows, columns = frames.shape[1] // BIN_PX, frames.shape[2] // BIN_PX
-    profile = energy.ball_profile(extent_A / pixel_A / BIN_PX)
     ball = spot(profile, _shadow_padding(frames.shape[1:]))
-    k = energy.frequencies(ball.shape, pixel_A * BIN_PX)
-    ring = (k / SPECTRUM_STEP).astype(int)
+    low = energy.frequencies(ball.shape, pixel_A * BIN_PX)
+    low = (low < 0.25) & (low > 0)
+    power = np.zeros(low.shape)
     chunks = [slice(i, i + CHUNK) for i in range(0, len(frames), CHUNK)]
-    power = np.zeros(k.shape)
     for part in chunks:
-        spectrum = fft.rfft2(energy.binned(frames[part]), s=ball.shape)
-        power += (spectrum.real**2 + spectrum.imag**2).sum(0) / (len(frames) * rows * columns)
-    means = np.bincount(ring.ravel(), power.ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
-    low = (k < 0.25) & (k > 0)
-    weight = low / np.maximum(means[ring], 1e-9)
+        power += np.square(np.abs(fft.rfft2(energy.binned(frames[part]), s=ball.shape))).sum(0) / len(frames)
+    moving = low / _ringed(power / (rows * columns), pixel_A)
     spectrum = fft.rfft2(ball)
-    kernel = (np.conj(spectrum) * weight).astype(np.complex64)
+    kernel = (np.conj(spectrum) * moving).astype(np.complex64)
     overlap = fft.irfft2(spectrum * kernel, s=ball.shape)
-    at = np.rint((place - 0.5) / BIN_PX).astype(int)
-    at = np.clip(at, 0, [columns - 1, rows - 1])
-    fitted = []
+    at = np.clip(np.rint((place - 0.5) / BIN_PX).astype(int), 0, [columns - 1, rows - 1])
     others = at[:: max(1, len(at) // 100)]
+    fitted = []
     for part in chunks:
         maps = fft.irfft2(fft.rfft2(energy.binned(frames[part]), s=ball.shape) * kernel, s=ball.shape)
         for image, (x, y) in zip(maps, at[part]):
             fitted.append(image[y, x] - image[others[:, 1], others[:, 0]].mean())
     apart = others[:, None] - others[None]
-    information = overlap[0, 0] - overlap[apart[..., 1], apart[..., 0]].mean()
-    if information <= 0:
-        return None, None
-    factors = np.array(fitted) / information
-    groups = np.array([part.mean() for part in np.array_split(factors, SHADOW_GROUPS)])
-    factor, error = factors.mean(), groups.std(ddof=1) / np.sqrt(SHADOW_GROUPS)
+    information = max(overlap[0, 0] - overlap[apart[..., 1], apart[..., 0]].mean(), 1e-9)
+    groups = np.array([part.mean() for part in np.array_split(fitted, SHADOW_GROUPS)]) / information
+    mean_ball = fft.rfft2(smear(profile, (place - 0.5) / BIN_PX, (rows, columns)), s=ball.shape)
+    still = energy.binned(static[None])[0]
+    field = fft.rfft2(still - still.mean(), s=ball.shape)
+    weight = low / _ringed(np.square(np.abs(field)) / (rows * columns), pixel_A)
+    both = fft.irfft2(np.stack([field, mean_ball]) * np.conj(mean_ball) * weight, s=ball.shape)[:, 0, 0]
+    factors = np.array([groups.mean(), both[0] / both[1]])
+    errors = np.array([groups.std(ddof=1) / np.sqrt(SHADOW_GROUPS), 1 / np.sqrt(both[1])])
+    share = errors**-2 / (errors**-2).sum()
+    factor, error = (share * factors).sum(), (errors**-2).sum() ** -0.5
     nats = factor**2 * overlap[0, 0] / 2
-    log.info("shadow %.2f +- %.2f of the noise, %.1f nats a frame", factor, error, nats)
+    log.info(
+        "shadow %.2f +- %.2f moving, %.2f +- %.2f at rest, times the noise; %.1f nats a frame",
+        *np.transpose([factors, errors]).ravel(),
+        nats,
+    )
     if abs(factor) < SHADOW_SIGMA * error or nats < LEAST_SHADOW_NATS:
         return None, None
     return factor * profile, factor * kernel
+
+
+def _ringed(power, pixel_A):
+    """A power spectrum on the binned, padded grid replaced by its means over rings of SPECTRUM_STEP."""
+    shape = power.shape[0], 2 * (power.shape[1] - 1)
+    ring = (energy.frequencies(shape, pixel_A * BIN_PX) / SPECTRUM_STEP).astype(int)
+    means = np.bincount(ring.ravel(), power.ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
+    return np.maximum(means, 1e-9)[ring]
 
 
 def spot(profile, shape, centre=None):

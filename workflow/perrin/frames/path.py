@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import ndimage
 
 from perrin.files.errors import InputError
 from perrin.frames import centre, look, pixels
@@ -22,6 +23,10 @@ READ_BYTES = 64_000_000
 BLOCK_BYTES = 260_000_000
 REGION_PX = 288  # a field larger than this is searched once; then only this much about the particle
 LEARN_FRAMES = 400
+LEARN_ROUNDS = 2
+GHOST_ROUNDS = 1
+NEIGHBOUR_FRAMES = 9
+NULL_JUMP = 1e-15
 SCORE_FRAMES = 15  # running mean of the score that tells a lost particle
 BACKGROUND_FRAMES = 120  # per block, for the spectrum around the particle
 
@@ -30,16 +35,17 @@ BACKGROUND_FRAMES = 120  # per block, for the spectrum around the particle
 class Path:
     """What following yields: arrays over frames, and over blocks.
 
-    place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool; block_first (b,),
-    mean_field (b, height, width) counts, mean_count, extent_A, null_score (b,): 99.9 % of running
-    scores in shuffled frames; faulty (m, 2) pixels; picture (height, width): mean of the first frames;
-    background: list of (box, box) spectra or None, made once the box is known.
+    place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool, neighbour (n,) sd: strongest
+    score in a ring about the particle; block_first (b,), mean_field (b, height, width) counts, null_score (b,): 99.9 %
+    of the running scores in shuffled frames, background: spectra (box, box) or None; faulty (m, 2) pixels; picture
+    (height, width): mean of the first frames.
     """
 
     place: np.ndarray
     spread_px: np.ndarray
     score: np.ndarray
     blank: np.ndarray
+    neighbour: np.ndarray
     block_first: list = field(default_factory=list)
     mean_field: list = field(default_factory=list)
     null_score: list = field(default_factory=list)
@@ -67,7 +73,9 @@ def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, se
     Returns the Path, filled as the blocks are made, and a generator of the blocks in order:
         (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)).
     """
-    path = Path(np.zeros((count, 2)), np.zeros(count), np.zeros(count), np.zeros(count, bool))
+    path = Path(
+        np.zeros((count, 2)), np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count)
+    )
     return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed)
 
 
@@ -93,7 +101,7 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         frames = look.normalised(counts, static, good)
         if seen is None:
             message = _about(start_px - offset, frames.shape[1:], 12 / pixel_A)
-            seen, path.walk_px = _learn(frames, message, pixel_A, radius_A, settings)
+            seen, path.walk_px = _learn(counts, good, message, pixel_A, radius_A, settings)
             path.extent_A, path.shadow = seen.extent_A, seen.shadow is not None
             path.box_px = choose_box(seen.extent_A)
             log.info(
@@ -103,20 +111,21 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
                 seen.peak,
                 "with a shadow" if path.shadow else "no shadow",
             )
-        place, spread, score, kept = _follow(frames, seen, path.walk_px, message, keep)
+        place, spread, score, kept, near = _follow(frames, seen, path.walk_px, message, keep)
         if path.shadow and good.any():
             # the static field has taken a smeared copy of the shadow with it: put it back, and look again
-            ghost = look.smear(
-                seen.shadow, (place[good] - 0.5) / BIN_PX, tuple(n // BIN_PX for n in frames.shape[1:])
-            )
-            ghost = _unbinned(ghost, frames.shape[1:])
-            frames[good] += ghost
-            place, spread, score, kept = _follow(frames, seen, path.walk_px, message, keep)
+            bare, size = frames.copy(), tuple(n // BIN_PX for n in frames.shape[1:])
+            for _ in range(GHOST_ROUNDS):
+                ghost = look.smear(seen.shadow, (place[good] - 0.5) / BIN_PX, size)
+                ghost = _unbinned(ghost, frames.shape[1:])
+                frames[good] = bare[good] + ghost
+                place, spread, score, kept, near = _follow(frames, seen, path.walk_px, message, keep)
             rows, columns = slice(region[0], region[1]), slice(region[2], region[3])
             mean_field[rows, columns] -= ghost * np.sqrt(max(static.mean(), 1e-6))
         rows = slice(begin, end)
         path.place[rows] = place[:keep] + offset
         path.spread_px[rows], path.score[rows], path.blank[rows] = spread[:keep], score[:keep], ~good[:keep]
+        path.neighbour[rows] = near[:keep]
         path.block_first.append(begin)
         path.mean_field.append(mean_field.astype(np.float32))
         path.null_score.append(
@@ -217,28 +226,49 @@ def _about(place, shape, sigma_px):
     return (near / near.sum()).astype(np.float32)
 
 
-def _learn(frames, message, pixel_A, radius_A, settings):
+def _learn(counts, good, message, pixel_A, radius_A, settings):
     """The particle's look and its step, from the first LEARN_FRAMES of the movie."""
-    some = frames[:LEARN_FRAMES]
-    first = look.with_energy_sd(look.first_look(frames.shape[1:], pixel_A, radius_A), some)
-    evidence, _ = look.weigh(some, first)
-    place = centre.follow(evidence, 0.8, message)[0]
-    good = some.any((1, 2))
-    seen = look.measure(some[good], place[good], pixel_A, radius_A, settings["shadow"])
+    some = counts[:LEARN_FRAMES][good[:LEARN_FRAMES]]
+    if len(some) < 2:
+        raise InputError(
+            "the first frames of the movie are blank; start later with first_frame in the sample sheet"
+        )
+    static = some.mean(0, dtype=float)
+    frames = look.normalised(some, static, np.ones(len(some), bool))
+    static = (static - static.mean()) / np.sqrt(static.mean())
+    seen = look.with_energy_sd(look.first_look(frames.shape[1:], pixel_A, radius_A), frames)
+    for _ in range(LEARN_ROUNDS):
+        place = _follow(frames, seen, 0.8, message, 0)[0]
+        seen = look.measure(frames, static, place, pixel_A, radius_A, settings["shadow"])
     if settings["walk_px"]:
         return seen, settings["walk_px"]
-    # evidence of neighbouring frames errs alike, which looks like rest: hence twice the likeliest step
+    # evidence of neighbouring frames errs alike, which looks like rest: hence twice the likeliest step;
     # and stretches apart, so that one jump does not make a fast walk of all
-    evidence, _ = look.weigh(some, seen)
+    evidence, _ = look.weigh(frames, seen)
     stretches = np.array_split(evidence, max(1, len(evidence) // 80))
     walk = np.median([centre.choose_walk(part) for part in stretches])
     return seen, float(np.clip(2 * walk, 0.6, 2.0))
 
 
 def _follow(frames, seen, walk_px, message, keep):
+    """Places, spreads, scores along the path, the message at `keep`, and the height of the strongest neighbour."""
     evidence, score = look.weigh(frames, seen)
     place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
-    return place, spread, centre.along(score, place), kept
+    return place, spread, centre.along(score, place), kept, _neighbour(score, place, seen)
+
+
+def _neighbour(score, place, seen):
+    """Largest score, over NEIGHBOUR_FRAMES frames, in a ring of 1.3 to 2.8 radii about the particle, (n,)."""
+    smooth = ndimage.uniform_filter1d(score, min(NEIGHBOUR_FRAMES, len(score)), axis=0, mode="nearest")
+    radius = seen.extent_A / seen.pixel_A / BIN_PX
+    reach = int(np.ceil(2.8 * radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    ring = (np.hypot(x, y) > 1.3 * radius) & (np.hypot(x, y) < 2.8 * radius)
+    height = np.zeros(len(score))
+    padded = np.pad(smooth, ((0, 0), (reach, reach), (reach, reach)), constant_values=-np.inf)
+    for frame, (column, row) in enumerate(np.rint((place - 0.5) / BIN_PX).astype(int)):
+        height[frame] = padded[frame, row : row + 2 * reach + 1, column : column + 2 * reach + 1][ring].max()
+    return height
 
 
 def _null(frames, seen, walk_px, place, good, rng):
@@ -255,7 +285,7 @@ def _null(frames, seen, walk_px, place, good, rng):
     for image, (x0, y0) in zip(score, (place[rows] - 0.5) / BIN_PX):
         image[np.hypot(x - x0, y - y0) < around] = 0
         image[:] = np.roll(image, rng.integers(0, image.shape), (0, 1))
-    place = centre.follow(look.TEMPER * score, walk_px, jump=0.0)[0]
+    place = centre.follow(look.levelled(look.TEMPER * score), walk_px, jump=NULL_JUMP)[0]
     running = running_mean(centre.along(score, place), SCORE_FRAMES)
     return float(np.quantile(running, 0.999))
 

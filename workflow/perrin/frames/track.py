@@ -3,10 +3,11 @@
 import logging
 
 import numpy as np
+from scipy import ndimage
 
 from perrin.files.atomic import whole
 from perrin.files.errors import InputError
-from perrin.files.movies import open_movie
+from perrin.files.movies import open_movie, pixel_size
 from perrin.files.stacks import stack_writer
 from perrin.files.tables import write_table
 from perrin.frames import pixels
@@ -16,15 +17,22 @@ from perrin.frames.path import SCORE_FRAMES, follow_movie, running_mean
 log = logging.getLogger("perrin")
 
 LEAST_FRAMES = 20
+LEAST_SCORE = 1.3  # sd; empty fields reach 1.1
 NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
 DOUBTFUL = 2.0
+PASSING_FRAMES = 120
+LEAST_NEIGHBOUR = 4.0  # sd
+NEIGHBOUR_SHARE = 0.4  # of the particle's own score: the score of another one close by
 
 COLUMNS = {
     "frame": ("", "frame of the movie, from 0"),
     "x_px": ("px", "particle's centre in the field, from the middle of the first column's pixel"),
     "y_px": ("px", "particle's centre in the field, from the middle of the first row's pixel"),
     "score": ("sd", "lattice energy gathered at the centre, in standard deviations of the empty field"),
-    "verdict": ("", "ok; edge: the particle crosses the border; lost: no particle seen; blank: no image"),
+    "verdict": (
+        "",
+        "ok; edge: crosses the border; crowded: another particle near; lost: none seen; blank: no image",
+    ),
     "box_x_px": ("px", "column of the field on which the middle (n // 2) of the box lies"),
     "box_y_px": ("px", "row of the field on which the middle (n // 2) of the box lies"),
     "sigma_px": ("px", "spread of the centre's probability along one axis"),
@@ -70,10 +78,8 @@ def track(
     walk_px : rms step per axis and frame, None: measured; shadow : use low-resolution contrast where there is any
     Raises InputError where the movie cannot be tracked.
     """
-    source = open_movie(movie, pixel_size_A)
-    pixel_A = _given(pixel_size_A) or source.pixel_size_A
-    if not pixel_A:
-        raise InputError(f"{movie} does not say its pixel size; give pixel_size_A in the sample sheet")
+    source = open_movie(movie)
+    pixel_A = pixel_size(source, _given(pixel_size_A))
     sign = {"bright": 1.0, "dark": -1.0}[polarity]
     first = int(_given(first_frame) or 0)
     last = source.shape[0] - 1 if _given(last_frame) is None else int(last_frame)
@@ -172,7 +178,7 @@ def _given(value):
 
 
 def _verdicts(path, running, field_shape, pixel_A):
-    """ok, edge, lost or blank for each frame."""
+    """ok, edge, crowded, lost or blank for each frame."""
     ends = [*path.block_first[1:], len(running)]
     lost = np.zeros(len(running), bool)
     for begin, end, high in zip(path.block_first, ends, path.null_score):
@@ -181,14 +187,18 @@ def _verdicts(path, running, field_shape, pixel_A):
     reach = path.extent_A / pixel_A
     x, y = path.place.T
     edge = (x < reach) | (y < reach) | (x > width - 1 - reach) | (y > height - 1 - reach)
-    verdict = np.where(edge, "edge", "ok")
+    crowded = path.neighbour > np.maximum(LEAST_NEIGHBOUR, NEIGHBOUR_SHARE * running)
+    # a neighbour that comes and goes has been on top of the particle in between, whichever was followed then
+    wide = np.pad(crowded, PASSING_FRAMES)
+    crowded = ndimage.binary_closing(wide, np.ones(PASSING_FRAMES))[PASSING_FRAMES:-PASSING_FRAMES]
+    verdict = np.where(edge, "edge", np.where(crowded, "crowded", "ok"))
     verdict = np.where(lost, "lost", verdict)
     return np.where(path.blank, "blank", verdict)
 
 
 def _judge(path, name):
     """Say how far the particle stands out; refuse a field that holds nothing."""
-    ordinary = max(float(np.median(path.null_score)), 0.5)
+    ordinary = max(float(np.median(path.null_score)), LEAST_SCORE / NOTHING)
     here = float(np.median(path.score[~path.blank])) if (~path.blank).any() else 0.0
     ratio = here / ordinary
     log.info("score %.1f sd; once nothing holds together at most %.1f", here, ordinary)
