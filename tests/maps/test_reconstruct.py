@@ -11,6 +11,7 @@ from perrin.files.errors import InputError
 from perrin.imaging.fourier import centred_irfftn, centred_rfftn
 from perrin.imaging.rotations import matrices
 from perrin.imaging.slices import padded_size, project
+from perrin.maps.fsc import fsc
 from perrin.maps.halves import half_sets
 from perrin.maps.leastsquares import adjoint, point_spread
 from perrin.maps.reconstruct import reconstruct, reconstruct_sets
@@ -140,6 +141,16 @@ def test_threads_do_not_change_the_map(particle, poses):
         numba.set_num_threads(before)
     for one, two in zip(maps[1], maps[2]):
         np.testing.assert_array_equal(one, two)
+
+
+def test_half_maps_of_noise_do_not_agree(poses):
+    """Catches a resolution made by the support or the sampling that both halves share."""
+    views, n = poses(300), 28
+    noise = np.random.default_rng(4).normal(size=(300, n, n))
+    _, first, second = reconstruct_sets(noise, views, 0.358, half_sets(views.frame))
+    table, limit = fsc(first, second)
+    assert limit == np.inf
+    assert abs(np.average(table["fsc"], weights=table["coefficients"])) < 0.03
 
 
 def test_wrong_input_is_refused_in_words(particle, poses):
