@@ -1,0 +1,336 @@
+"""Movies of every kind: frames come back as they were written; what is broken is named."""
+
+import logging
+
+import h5py
+import mrcfile
+import numpy as np
+import pytest
+import tifffile
+
+from perrin.files.errors import InputError
+from perrin.files.movies import open_movie, pixel_size, refuse_nonfinite
+
+SHAPE = (7, 5, 9)
+TYPES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
+
+
+def counts(dtype=np.uint8, shape=SHAPE, top=100):
+    """Frames in which every pixel differs from its neighbours, so that no axis passes for another."""
+    return (np.arange(np.prod(shape)) % top).reshape(shape).astype(dtype)
+
+
+def write_mrc(path, data, order="<", pixel_A=0.358, extended=b"", spoil=None):
+    """An MRC file built by mrcfile, then its byte order, extended header or single fields changed by hand."""
+    with mrcfile.new(path, overwrite=True) as mrc:
+        mrc.set_data(data)
+        mrc.set_image_stack()
+        mrc.voxel_size = pixel_A
+        if extended:
+            mrc.set_extended_header(np.frombuffer(extended, dtype="V1"))
+        header, body = mrc.header.copy(), mrc.data.copy()
+    if spoil:
+        spoil(header)
+    stored = header.astype(header.dtype.newbyteorder(order))
+    if order == ">" and tuple(stored["machst"]) == (0x44, 0x44, 0, 0):
+        stored["machst"] = (0x11, 0x11, 0, 0)
+    path.write_bytes(stored.tobytes() + extended + body.astype(body.dtype.newbyteorder(order)).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("mode", TYPES)
+def test_mrc_of_every_mode_and_byte_order(tmp_path, mode, order):
+    """Would catch swapped bytes, a wrong type for a mode, or an extended header read as pixels."""
+    data = counts(TYPES[mode])
+    path = write_mrc(tmp_path / "movie.mrc", data, order, extended=b"X" * 1536)
+    movie = open_movie(path)
+    assert movie.shape == SHAPE
+    assert movie.pixel_size_A == 0.358
+    assert movie.read(0, 7).dtype == np.float32
+    np.testing.assert_array_equal(movie.read(0, 7), data)
+    np.testing.assert_array_equal(movie.read(3, 5), data[3:5])
+
+
+def test_volume_flag_and_missing_stamps_are_named_not_fatal(tmp_path, caplog):
+    """Would catch a movie refused, or read in silence, for want of MAP and machine stamp."""
+
+    def spoil(header):
+        header.ispg, header.mz = 1, header.nz
+        header.map = b"\0\0\0\0"
+        header.machst = (0, 0, 0, 0)
+        header.nversion = 0
+
+    data = counts(np.uint16)
+    for order in "<>":
+        path = write_mrc(tmp_path / "movie.mrc", data, order, spoil=spoil)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "perrin"):
+            movie = open_movie(path)
+        np.testing.assert_array_equal(movie.read(0, 7), data)
+        assert "Map ID" in caplog.text
+
+
+@pytest.mark.parametrize("size", [0.0, -0.358, np.nan, 1.0])
+def test_pixel_size_that_means_nothing_is_none(tmp_path, size):
+    """Would catch a zero, a negative or the 1.0 of programs that do not know becoming a pixel size."""
+
+    def spoil(header):
+        header.cella = (size * header.nx, size * header.ny, size)
+
+    path = write_mrc(tmp_path / "movie.mrc", counts(), spoil=spoil)
+    movie = open_movie(path)
+    assert movie.pixel_size_A is None
+    with pytest.raises(InputError, match="pixel_size_A"):
+        pixel_size(movie)
+    assert open_movie(path, 0.4).pixel_size_A == 0.4
+
+
+def test_given_pixel_size_wins_with_a_warning(tmp_path, caplog):
+    """Would catch the sheet being overruled by the header, or the disagreement passing in silence."""
+    path = write_mrc(tmp_path / "movie.mrc", counts())
+    with caplog.at_level(logging.WARNING, "perrin"):
+        assert open_movie(path, 0.3585).pixel_size_A == 0.3585
+        assert not caplog.records
+        assert open_movie(path, 0.365).pixel_size_A == 0.365
+    assert "0.358" in caplog.text
+    assert "0.365" in caplog.text
+    with pytest.raises(InputError, match="positive"):
+        open_movie(path, -1)
+
+
+def test_unsigned_bytes_in_mode_0(tmp_path, caplog):
+    """Would catch counts above 127 turning negative, or signed values around zero wrapping to 255."""
+    random = np.random.default_rng(1)
+    unsigned = random.poisson(120, (4, 32, 32)).clip(0, 255).astype(np.uint8)
+    path = write_mrc(tmp_path / "camera.mrc", unsigned.view(np.int8))
+    with caplog.at_level(logging.WARNING, "perrin"):
+        np.testing.assert_array_equal(open_movie(path).read(0, 4), unsigned)
+    assert "unsigned" in caplog.text
+    signed = np.round(random.normal(0, 5, (4, 32, 32))).astype(np.int8)
+    np.testing.assert_array_equal(open_movie(write_mrc(tmp_path / "s.mrc", signed)).read(0, 4), signed)
+    hot = random.poisson(17, (4, 32, 32)).astype(np.uint8)
+    hot[:, 5, 5] = 200
+    np.testing.assert_array_equal(
+        open_movie(write_mrc(tmp_path / "hot.mrc", hot.view(np.int8))).read(0, 4), hot
+    )
+
+
+def test_imod_stamp_decides_on_signed_bytes(tmp_path):
+    """Would catch IMOD's own statement on the sign of bytes being overruled by a guess."""
+    data = np.round(np.random.default_rng(2).normal(100, 40, (3, 16, 16))).astype(np.int16).astype(np.int8)
+
+    for flag, expected in [(1, data), (0, data.view(np.uint8))]:
+        path = write_mrc(tmp_path / "movie.mrc", data)
+        raw = bytearray(path.read_bytes())
+        raw[152:160] = np.array([1146047817, flag], dtype="<i4").tobytes()
+        path.write_bytes(raw)
+        np.testing.assert_array_equal(open_movie(path).read(0, 3), expected)
+
+
+def refusal(path):
+    with pytest.raises(InputError) as error:
+        open_movie(path)
+    message = str(error.value)
+    assert path.name in message
+    assert "\n" not in message
+    return message
+
+
+def test_broken_movies_are_refused_in_one_sentence(tmp_path):
+    """Would catch a traceback of a library, or a movie half read, where the user must be told what to do."""
+    good = write_mrc(tmp_path / "good.mrc", counts(np.float32)).read_bytes()
+
+    def broken(name, content):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return refusal(path)
+
+    assert "no such movie" in refusal(tmp_path / "missing.mrc")
+    assert "empty" in broken("empty.mrc", b"")
+    assert "truncated" in broken("short.mrc", good[:-1])
+    assert "room for 6" in broken("short.mrc", good[:-1])
+    assert "not an MRC" in broken("header.mrc", good[:500])
+    assert "text that starts with" in broken("text.mrc", b"frame,x_px,y_px\n" * 100)
+    assert "not an MRC" in broken("noise.mrc", np.random.default_rng(0).bytes(5000))
+    assert "one frame" in refusal(write_mrc(tmp_path / "one.mrc", counts()[:1]))
+    assert "gunzip -k" in broken("movie.mrc.gz", b"\x1f\x8b\x08" + bytes(50))
+    assert "bunzip2 -k" in broken("movie.mrc.bz2", b"BZh9" + bytes(50))
+    packed = bytearray(good)
+    packed[12:16] = np.int32(101).tobytes()
+    assert "newstack" in broken("packed.mrc", packed)
+    packed[12:16] = np.int32(4).tobytes()
+    assert "complex" in broken("fourier.mrc", packed)
+
+
+def test_read_beyond_the_movie_is_an_error(tmp_path):
+    """Would catch a short last chunk that shifts every later frame."""
+    movie = open_movie(write_mrc(tmp_path / "movie.mrc", counts()))
+    for first, stop in [(-1, 2), (5, 8), (4, 3)]:
+        with pytest.raises(ValueError, match="frames"):
+            movie.read(first, stop)
+    assert movie.read(4, 4).shape == (0, 5, 9)
+
+
+def test_frames_that_are_not_numbers_are_named(tmp_path):
+    """Would catch NaN frames going on into averages, or the wrong frame being named."""
+    data = counts(np.float32)
+    data[5, 2, 3:5] = np.nan
+    movie = open_movie(write_mrc(tmp_path / "movie.mrc", data))
+    refuse_nonfinite(movie.read(0, 4), movie, 0)
+    with pytest.raises(InputError, match="frame 5 has 2 pixels"):
+        refuse_nonfinite(movie.read(4, 7), movie, 4)
+
+
+def test_only_the_frames_asked_for_are_read(tmp_path):
+    """Would catch a reader that loads the whole movie: a sparse file of 1 TB gives its last frames."""
+    path = tmp_path / "long.mrc"
+    path.write_bytes(write_mrc(tmp_path / "seed.mrc", counts(np.int8)).read_bytes()[:1024])
+    frames, rows, columns = 300_000, 1728, 1920
+    header = np.frombuffer(path.read_bytes(), dtype="<i4").copy()
+    header[[0, 1, 2, 7, 8]] = columns, rows, frames, columns, rows
+    header[10:12] = np.array([columns, rows], dtype="<f4").view("<i4")
+    path.write_bytes(header.tobytes())
+    with open(path, "r+b") as file:
+        file.seek(1024 + (frames - 1) * rows * columns + 2)
+        file.write(b"\x07")
+        file.truncate(1024 + frames * rows * columns)
+    last = open_movie(path).read(frames - 2, frames)
+    assert last.shape == (2, rows, columns)
+    assert last[1, 0, 2] == 7
+    assert last.sum() == 7
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("pages", [False, True])
+def test_tiff(tmp_path, dtype, big, pages):
+    """Would catch wrong pages, wrong byte order or BigTIFF being taken for something else."""
+    data = counts(dtype)
+    path = tmp_path / "movie.tif"
+    options = {"compression": "zlib"} if pages else {}
+    tifffile.imwrite(path, data, bigtiff=big, photometric="minisblack", byteorder=">", **options)
+    movie = open_movie(path)
+    assert movie.shape == SHAPE
+    np.testing.assert_array_equal(movie.read(0, 7), data)
+    np.testing.assert_array_equal(movie.read(2, 4), data[2:4])
+
+
+def test_tiff_of_imagej_has_pixel_size_and_frame_time(tmp_path):
+    """Would catch a unit or an inverse mixed up: 0.358 A is 27.93 pixels per nanometre."""
+    path = tmp_path / "movie.tif"
+    metadata = {"unit": "nm", "finterval": 0.0025, "axes": "TYX"}
+    tifffile.imwrite(
+        path, counts(np.uint16), imagej=True, resolution=(10 / 0.358, 10 / 0.358), metadata=metadata
+    )
+    movie = open_movie(path)
+    assert movie.shape == SHAPE
+    assert movie.pixel_size_A == pytest.approx(0.358, rel=1e-6)
+    assert movie.frame_time_s == 0.0025
+    np.testing.assert_array_equal(movie.read(1, 3), counts(np.uint16)[1:3])
+
+
+def test_tiff_cut_off_or_in_colour_is_refused(tmp_path):
+    """Would catch a crash at the last frames of an hour's work, or red taken for frame 0."""
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, counts(), photometric="minisblack")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 256 + counts().nbytes // 2])
+    assert "copy it again" in refusal(path)
+    with tifffile.TiffWriter(path) as writer:
+        for frame in counts():
+            writer.write(frame, photometric="minisblack", contiguous=False, metadata=None)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(open_movie(path).read(0, 7), counts())
+    for lost in (20, 200, 400):
+        path.write_bytes(whole[:-lost])
+        assert "copy it again" in refusal(path)
+    tifffile.imwrite(path, np.zeros((4, 5, 9, 3), np.uint8), photometric="rgb")
+    assert "grey" in refusal(path)
+
+
+def test_npy(tmp_path):
+    """Would catch Fortran order or a byte-swapped array read as if it were native."""
+    path = tmp_path / "movie.npy"
+    for data in [counts(np.uint8), counts(">i2"), counts(np.float64)]:
+        np.save(path, data)
+        np.testing.assert_array_equal(open_movie(path).read(2, 6), data[2:6])
+    path.write_bytes(path.read_bytes()[:-8])
+    assert "truncated" in refusal(path)
+    np.save(path, np.asfortranarray(counts()))
+    assert "Fortran" in refusal(path)
+    np.save(path, counts()[0])
+    assert "(frame, y, x)" in refusal(path)
+
+
+def test_hdf5(tmp_path):
+    """Would catch a dataset chosen at random where a file holds several."""
+    path = tmp_path / "movie.h5"
+    with h5py.File(path, "w") as file:
+        file["entry/frames"] = counts(np.uint16)
+        file["entry/dark"] = counts(np.uint16)[0]
+    np.testing.assert_array_equal(open_movie(path).read(2, 6), counts(np.uint16)[2:6])
+    with h5py.File(path, "a") as file:
+        file["entry/other"] = counts(np.uint16)
+    assert "/entry/other" in refusal(path)
+
+
+def test_velox(tmp_path):
+    """Would catch Velox's frames-last axes read as frames first, or metres taken for angstrom."""
+    path = tmp_path / "movie.emd"
+    data = counts(np.uint16)
+    about = b'{"BinaryResult": {"PixelSize": {"width": "3.58e-11"}, "PixelUnitX": "m"}}'
+    with h5py.File(path, "w") as file:
+        group = file.create_group("Data/Image/0a1b")
+        group["Data"] = np.moveaxis(data, 0, -1)
+        column = np.frombuffer(about.ljust(200, b"\0"), np.uint8)
+        group["Metadata"] = np.repeat(column[:, None], len(data), axis=1)
+    movie = open_movie(path)
+    assert movie.shape == SHAPE
+    assert movie.pixel_size_A == pytest.approx(0.358)
+    np.testing.assert_array_equal(movie.read(2, 6), data[2:6])
+    np.testing.assert_array_equal(open_movie(path, 0.36).read(2, 6), data[2:6])
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".mrc", ".npy"])
+def test_folder_of_frames(tmp_path, suffix):
+    """Would catch frame_10 before frame_2, notes taken for frames, or a frame of another size let through."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    data = counts(np.uint8, (12, 5, 9))
+    for index, frame in enumerate(data):
+        path = folder / f"frame_{index}{suffix}"
+        if suffix == ".tif":
+            tifffile.imwrite(path, frame)
+        elif suffix == ".mrc":
+            write_mrc(path, frame[None].view(np.int8))
+        else:
+            np.save(path, frame[None])
+    (folder / "notes.txt").write_text("a good day")
+    movie = open_movie(folder)
+    np.testing.assert_array_equal(movie.read(0, 12), data)
+    np.testing.assert_array_equal(movie.read(9, 12), data[9:12])
+    listed = open_movie([folder / f"frame_{index}{suffix}" for index in (3, 1)])
+    np.testing.assert_array_equal(listed.read(0, 2), data[[3, 1]])
+    np.save(folder / "frame_5.npy", data[0, :4][None])
+    if suffix == ".npy":
+        with pytest.raises(InputError, match="frame_5"):
+            movie = open_movie(folder)
+            movie.read(0, 12)
+    else:
+        assert "mixes" in refusal(folder)
+    empty = tmp_path / "none"
+    empty.mkdir()
+    assert "no images" in refusal(empty)
+
+
+def test_vendor_format_without_the_extra_says_how_to_install_it(tmp_path):
+    """Would catch an ImportError shown to a user with a .dm4 movie."""
+    try:
+        import rsciio  # noqa: F401
+    except ImportError:
+        path = tmp_path / "movie.dm4"
+        path.write_bytes(b"\0\0\0\4" + bytes(100))
+        assert "pip install rosettasciio" in refusal(path)
+    else:
+        pytest.skip("rosettasciio is installed here")
