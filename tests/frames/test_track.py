@@ -6,9 +6,9 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
-from perrin.files.stacks import read_stack
 
 from perrin.files.errors import InputError
+from perrin.files.stacks import read_stack
 from perrin.frames.track import track
 from perrin.simulate.write import write_movie
 
