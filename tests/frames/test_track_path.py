@@ -8,7 +8,7 @@ from perrin.frames.path import follow_movie
 from perrin.imaging.rotations import matrices
 from perrin.simulate.movie import simulate_movie
 
-SETTINGS = {"first_frames": 60, "block_frames": 1200, "walk_px": None, "shadow": True}
+SETTINGS = {"first_frames": 60, "block_frames": 1200, "walk_px": None, "shadow": True, "box_px": None}
 SPEC = {
     "n_frames": 240,
     "field_px": [112, 104],
@@ -25,8 +25,8 @@ class Frames:
     def __init__(self, counts):
         self.counts, self.shape = counts, counts.shape
 
-    def read(self, first, stop):
-        return self.counts[first:stop].astype(np.float32)
+    def sections(self, first, stop):
+        return self.counts[first:stop]
 
 
 def simulated(**changes):

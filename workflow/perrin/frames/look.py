@@ -21,6 +21,7 @@ LOWEST_LATTICE = 0.30  # 1/A; below is shadow and slow background
 HIGHEST_SIGNAL = 1.05  # 1/A; above is noise alone
 LEAST_EXCESS = 0.03  # of the noise power: below, a frequency holds no particle
 CHUNK = 64
+FIND_BYTES = 30_000_000
 TEMPER = 3.0  # nats per unit of score: texture persists for about ten frames, so frames are not independent
 SHADOW_TEMPER = 0.25  # the slow background persists even longer
 LEAST_SHADOW_NATS = 2.0
@@ -57,18 +58,20 @@ def normalised(counts, static, good):
     return out
 
 
-def find(frames, pixel_A, near_px=None):
+def find(counts, static, pixel_A, near_px=None):
     """Place (2,) x and y, radius (A) and height (sd) of the ball that best explains the mean lattice energy.
 
-    frames : (n, height, width) normalised, static field subtracted; the first of the movie
+    counts : (n, height, width), the first frames of the movie; static : (height, width), their mean
     near_px : (2,), look only within 12 A of it
     """
-    padded = energy.padded_shape(frames.shape[1:])
+    padded = energy.padded_shape(counts.shape[1:])
     gain = energy.first_gain(padded, pixel_A)
-    mean = 0.0
-    for first in range(0, len(frames), CHUNK):
-        mean = mean + energy.band_energy(frames[first : first + CHUNK], gain, padded).sum(0)
-    mean = (mean / len(frames)).astype(np.float32)
+    mean, step = 0.0, max(1, FIND_BYTES // (4 * padded[0] * padded[1]))
+    for first in range(0, len(counts), step):
+        part = counts[first : first + step]
+        frames = normalised(part, static, np.ones(len(part), bool))
+        mean = mean + energy.band_energy(frames, gain, padded).sum(0)
+    mean = (mean / len(counts)).astype(np.float32)
     best = None
     for radius_A in RADII_A:
         profile = energy.ball_profile(radius_A / pixel_A / BIN_PX)

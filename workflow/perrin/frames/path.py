@@ -7,6 +7,7 @@ end, so that its last frames know their future like all others.
 
 import logging
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -14,17 +15,25 @@ from scipy import ndimage
 from perrin.files.errors import InputError
 from perrin.frames import centre, look, pixels
 from perrin.frames.energy import BIN_PX
-from perrin.progress import progress
+from perrin.frames.region import (
+    carried,
+    leaves,
+    mean_field,
+    read_frames,
+    read_region,
+    region_about,
+    region_size,
+)
 
 log = logging.getLogger("perrin")
 
 LOOKAHEAD = 40  # frames
-READ_BYTES = 64_000_000
 BLOCK_BYTES = 260_000_000
-REGION_PX = 288  # a field larger than this is searched once; then only this much about the particle
 LEARN_FRAMES = 400
 LEARN_ROUNDS = 2
-GHOST_ROUNDS = 1
+LEAST_BLOCK = 50  # frames
+FIRST_WALK_PX = 0.8
+WALK_LIMITS_PX = (0.6, 2.0)
 NEIGHBOUR_FRAMES = 9
 NULL_JUMP = 1e-15
 SCORE_FRAMES = 15  # running mean of the score that tells a lost particle
@@ -69,7 +78,7 @@ def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, se
     """Follow one particle through frames first .. first + count - 1 of an open movie.
 
     near_px : where to look in the first frames, or None; choose_box : extent_A -> box_px, called once
-    settings : first_frames, block_frames, walk_px, shadow
+    settings : first_frames, block_frames, walk_px, shadow, box_px (None where not given)
     Returns the Path, filled as the blocks are made, and a generator of the blocks in order:
         (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)).
     """
@@ -80,20 +89,18 @@ def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, se
 
 
 def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed):
-    whole_field = movie.shape[1:]
+    field_shape = movie.shape[1:]
     start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path)
-    region = _region(start_px, whole_field)
+    size = region_size(radius_A / pixel_A, settings["box_px"])
+    region = region_about(start_px, field_shape, size)
     area = (region[1] - region[0]) * (region[3] - region[2])
     block = int(np.clip(BLOCK_BYTES // (4 * area), 100, settings["block_frames"]))
-    begins = [0]
-    while count - begins[-1] >= 1.5 * block:
-        begins.append(begins[-1] + block)
     seen = message = None
-    for begin, end in progress(list(zip(begins, begins[1:] + [count])), "blocks of frames tracked"):
-        keep = end - begin
+    begin = 0
+    while begin < count:
+        end = count if count - begin < 1.5 * block else begin + block
         stop = min(count, end + LOOKAHEAD)
-        counts, mean_field = _read(movie, first + begin, first + stop, keep, region, path)
-        good = ~pixels.blank_frames(counts, path.mean_count)
+        counts, good = read_region(movie, first + begin, first + stop, region, path.faulty, path.mean_count)
         offset = np.array([region[2], region[0]])
         static = (
             counts[good].mean(0, dtype=float) if good.any() else np.full(counts.shape[1:], path.mean_count)
@@ -101,41 +108,46 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         frames = look.normalised(counts, static, good)
         if seen is None:
             message = _about(start_px - offset, frames.shape[1:], 12 / pixel_A)
-            seen, path.walk_px = _learn(counts, good, message, pixel_A, radius_A, settings)
-            path.extent_A, path.shadow = seen.extent_A, seen.shadow is not None
+            seen = _learn(counts, good, message, pixel_A, radius_A, settings, path)
             path.box_px = choose_box(seen.extent_A)
-            log.info(
-                "radius %.1f A, step %.1f px, power at the strongest ring %.1f times the noise, %s",
-                seen.extent_A,
-                path.walk_px,
-                seen.peak,
-                "with a shadow" if path.shadow else "no shadow",
-            )
-        place, spread, score, kept, near = _follow(frames, seen, path.walk_px, message, keep)
+        found = _follow(frames, seen, path.walk_px, message, end - begin)
+        ghost = None
         if path.shadow and good.any():
             # the static field has taken a smeared copy of the shadow with it: put it back, and look again
-            bare, size = frames.copy(), tuple(n // BIN_PX for n in frames.shape[1:])
-            for _ in range(GHOST_ROUNDS):
-                ghost = look.smear(seen.shadow, (place[good] - 0.5) / BIN_PX, size)
-                ghost = _unbinned(ghost, frames.shape[1:])
-                frames[good] = bare[good] + ghost
-                place, spread, score, kept, near = _follow(frames, seen, path.walk_px, message, keep)
-            rows, columns = slice(region[0], region[1]), slice(region[2], region[3])
-            mean_field[rows, columns] -= ghost * np.sqrt(max(static.mean(), 1e-6))
-        rows = slice(begin, end)
-        path.place[rows] = place[:keep] + offset
-        path.spread_px[rows], path.score[rows], path.blank[rows] = spread[:keep], score[:keep], ~good[:keep]
-        path.neighbour[rows] = near[:keep]
+            ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.bins)
+            ghost = _unbinned(ghost, frames.shape[1:])
+            frames[good] += ghost
+            found = _follow(frames, seen, path.walk_px, message, end - begin)
+        gone = leaves(found.place[: end - begin] + offset, region, field_shape, path.box_px // 2)
+        if gone is not None and gone >= LEAST_BLOCK:
+            end = begin + gone
+            found = _follow(frames, seen, path.walk_px, message, gone)
+        keep, rows = end - begin, slice(begin, end)
+        path.place[rows] = found.place[:keep] + offset
+        path.spread_px[rows], path.score[rows] = found.spread[:keep], found.score[:keep]
+        path.neighbour[rows], path.blank[rows] = found.neighbour[:keep], ~good[:keep]
         path.block_first.append(begin)
-        path.mean_field.append(mean_field.astype(np.float32))
+        path.mean_field.append(_static_field(movie, first + begin, good[:keep], region, ghost, static, path))
         path.null_score.append(
-            _null(frames, seen, path.walk_px, place, good, np.random.default_rng([seed, begin]))
+            _null(frames, seen, path.walk_px, found.place, good, np.random.default_rng([seed, begin]))
         )
-        path.background.append(_background(counts[:keep], good[:keep], place[:keep], path, pixel_A))
+        path.background.append(_background(counts[:keep], good[:keep], found.place[:keep], path, pixel_A))
         yield begin, counts[:keep], offset, path.place[rows]
-        new = _region(path.place[end - 1], whole_field)
-        message = _moved(kept, region, new)
-        region = new
+        new = region_about(path.place[end - 1], field_shape, size)
+        message = carried(found.message, region, new)
+        region, begin = new, end
+
+
+def _static_field(movie, begin, good, region, ghost, static, path):
+    """Mean of a block's frames, whole field, without the particle's smeared shadow; float32."""
+    mean = (
+        mean_field(movie, begin, good, path.faulty)
+        if good.any()
+        else np.full(movie.shape[1:], path.mean_count)
+    )
+    if ghost is not None:
+        mean[region[0] : region[1], region[2] : region[3]] -= ghost * np.sqrt(max(static.mean(), 1e-6))
+    return mean.astype(np.float32)
 
 
 def _background(counts, good, place, path, pixel_A):
@@ -149,56 +161,11 @@ def _background(counts, good, place, path, pixel_A):
     )
 
 
-def _region(place, field):
-    """Rows and columns (y0, y1, x0, x1) that are searched: all of a small field, REGION_PX of a large one."""
-    edges = []
-    for size, at in zip(field, (place[1], place[0])):
-        if size <= REGION_PX:
-            edges += [0, size]
-        else:
-            low = int(np.clip(at - REGION_PX // 2, 0, size - REGION_PX)) // BIN_PX * BIN_PX
-            edges += [low, low + REGION_PX]
-    return tuple(edges)
-
-
-def _read(movie, begin, stop, for_mean, region, path):
-    """Counts of a region (frames, h, w), float32, and the mean of the whole field over the first frames."""
-    height, width = movie.shape[1:]
-    step = max(1, READ_BYTES // (4 * height * width))
-    y0, y1, x0, x1 = region
-    counts = np.empty((stop - begin, y1 - y0, x1 - x0), np.float32)
-    total, number = np.zeros((height, width)), 0
-    for low in range(begin, stop, step):
-        part = movie.read(low, min(low + step, stop))
-        if not np.isfinite(part).all():
-            row = int(np.flatnonzero(~np.isfinite(part).all((1, 2)))[0])
-            raise InputError(
-                f"frame {low + row} of the movie holds values that are not numbers; leave it out with first_frame "
-                "or last_frame, or export the movie again"
-            )
-        if path.faulty is None:
-            path.faulty = pixels.faulty_pixels(part.mean(0, dtype=float))
-        part = pixels.repair(np.array(part, np.float32), path.faulty)
-        counts[low - begin : low - begin + len(part)] = part[:, y0:y1, x0:x1]
-        inside = part[: max(0, begin + for_mean - low)]
-        if path.mean_count and len(inside):
-            inside = inside[~pixels.blank_frames(inside, path.mean_count)]
-        total += inside.sum(0, dtype=float)
-        number += len(inside)
-    return counts, total / max(number, 1)
-
-
 def _find(movie, first, count, pixel_A, near_px, frames_used, path):
     """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count."""
     height, width = movie.shape[1:]
     several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
-    counts = np.array(movie.read(first, first + min(several, count)), np.float32)
-    if not np.isfinite(counts).all():
-        row = int(np.flatnonzero(~np.isfinite(counts).all((1, 2)))[0])
-        raise InputError(
-            f"frame {first + row} of the movie holds values that are not numbers; leave it out with first_frame or "
-            "last_frame, or export the movie again"
-        )
+    counts = read_frames(movie, first, first + min(several, count))
     path.mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
     if path.mean_count <= 0:
         raise InputError(
@@ -206,15 +173,13 @@ def _find(movie, first, count, pixel_A, near_px, frames_used, path):
             "counts, so give the movie without background subtraction or normalisation"
         )
     good = ~pixels.blank_frames(counts, path.mean_count)
-    static = counts[good].mean(0, dtype=float)
-    path.faulty = pixels.faulty_pixels(static)
+    path.faulty = pixels.faulty_pixels(counts[good].mean(0, dtype=float))
     if len(path.faulty):
         log.info("%d hot or dead pixels repaired", len(path.faulty))
-    pixels.repair(counts, path.faulty)
-    static = counts[good].mean(0, dtype=float)
+    counts = pixels.repair(counts[good], path.faulty)
+    static = counts.mean(0, dtype=float)
     path.picture = static.astype(np.float32)
-    frames = look.normalised(counts[good], static, np.ones(int(good.sum()), bool))
-    start, radius_A, height_sd = look.find(frames, pixel_A, near_px)
+    start, radius_A, height_sd = look.find(counts, static, pixel_A, near_px)
     log.info("found at x %.0f, y %.0f px, radius about %.0f A, height %.1f sd", *start, radius_A, height_sd)
     return start, radius_A
 
@@ -226,8 +191,8 @@ def _about(place, shape, sigma_px):
     return (near / near.sum()).astype(np.float32)
 
 
-def _learn(counts, good, message, pixel_A, radius_A, settings):
-    """The particle's look and its step, from the first LEARN_FRAMES of the movie."""
+def _learn(counts, good, message, pixel_A, radius_A, settings, path):
+    """The particle's look, from the first LEARN_FRAMES of the movie; its step goes into the path."""
     some = counts[:LEARN_FRAMES][good[:LEARN_FRAMES]]
     if len(some) < 2:
         raise InputError(
@@ -238,23 +203,43 @@ def _learn(counts, good, message, pixel_A, radius_A, settings):
     static = (static - static.mean()) / np.sqrt(static.mean())
     seen = look.with_energy_sd(look.first_look(frames.shape[1:], pixel_A, radius_A), frames)
     for _ in range(LEARN_ROUNDS):
-        place = _follow(frames, seen, 0.8, message, 0)[0]
+        place = _follow(frames, seen, FIRST_WALK_PX, message, 0).place
         seen = look.measure(frames, static, place, pixel_A, radius_A, settings["shadow"])
-    if settings["walk_px"]:
-        return seen, settings["walk_px"]
-    # evidence of neighbouring frames errs alike, which looks like rest: hence twice the likeliest step;
-    # and stretches apart, so that one jump does not make a fast walk of all
-    evidence, _ = look.weigh(frames, seen)
-    stretches = np.array_split(evidence, max(1, len(evidence) // 80))
-    walk = np.median([centre.choose_walk(part) for part in stretches])
-    return seen, float(np.clip(2 * walk, 0.6, 2.0))
+    path.extent_A, path.shadow, path.walk_px = seen.extent_A, seen.shadow is not None, settings["walk_px"]
+    if not path.walk_px:
+        # evidence of neighbouring frames errs alike, which looks like rest: hence twice the likeliest step;
+        # and stretches apart, so that one jump does not make a fast walk of all
+        evidence, _ = look.weigh(frames, seen)
+        stretches = np.array_split(evidence, max(1, len(evidence) // 80))
+        walk = 2 * np.median([centre.choose_walk(part) for part in stretches])
+        path.walk_px = float(np.clip(walk, *WALK_LIMITS_PX))
+    log.info(
+        "radius %.1f A, step %.1f px, power at the strongest ring %.1f times the noise, %s shadow",
+        seen.extent_A,
+        path.walk_px,
+        seen.peak,
+        "with a" if path.shadow else "no",
+    )
+    return seen
+
+
+class Found(NamedTuple):
+    """place (n, 2) px in the region, spread (n,), score (n,), neighbour (n,), message and shape of the bins."""
+
+    place: np.ndarray
+    spread: np.ndarray
+    score: np.ndarray
+    neighbour: np.ndarray
+    message: np.ndarray
+    bins: tuple
 
 
 def _follow(frames, seen, walk_px, message, keep):
-    """Places, spreads, scores along the path, the message at `keep`, and the height of the strongest neighbour."""
+    """The path through the frames of a block; the message is that at frame `keep`."""
     evidence, score = look.weigh(frames, seen)
     place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
-    return place, spread, centre.along(score, place), kept, _neighbour(score, place, seen)
+    along = centre.along(score, place)
+    return Found(place, spread, along, _neighbour(score, place, seen), kept, score.shape[1:])
 
 
 def _neighbour(score, place, seen):
@@ -288,18 +273,6 @@ def _null(frames, seen, walk_px, place, good, rng):
     place = centre.follow(look.levelled(look.TEMPER * score), walk_px, jump=NULL_JUMP)[0]
     running = running_mean(centre.along(score, place), SCORE_FRAMES)
     return float(np.quantile(running, 0.999))
-
-
-def _moved(message, old, new):
-    """The probability of the place, carried from one region to the next."""
-    if old == new:
-        return message
-    out = np.full(((new[1] - new[0]) // BIN_PX, (new[3] - new[2]) // BIN_PX), 1e-9, np.float32)
-    down, right = (new[0] - old[0]) // BIN_PX, (new[2] - old[2]) // BIN_PX
-    y0, x0 = max(down, 0), max(right, 0)
-    y1, x1 = min(message.shape[0], down + out.shape[0]), min(message.shape[1], right + out.shape[1])
-    out[y0 - down : y1 - down, x0 - right : x1 - right] += message[y0:y1, x0:x1]
-    return out / out.sum()
 
 
 def _unbinned(image, shape):

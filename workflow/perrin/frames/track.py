@@ -128,6 +128,7 @@ def track(
         "block_frames": block_frames,
         "walk_px": walk_px,
         "shadow": shadow,
+        "box_px": box,
     }
     path, blocks = follow_movie(source, first, count, pixel_A, near, choose_box, settings, seed)
     corners = []

@@ -1,0 +1,114 @@
+"""The part of a large field that is searched for the particle, and the counts read from it."""
+
+import numpy as np
+from numba import njit, prange
+
+from perrin.files.errors import InputError
+from perrin.frames import pixels
+from perrin.frames.energy import BIN_PX
+
+READ_BYTES = 64_000_000
+MARGIN_PX = 48  # room for the box to move before the region must follow
+NOT_NUMBERS = (
+    "frame {} of the movie holds values that are not numbers; leave it out with first_frame or last_frame, "
+    "or export the movie again"
+)
+
+
+def region_size(radius_px, box_px):
+    """Edge of the region, px: the box, or what a particle of this radius will need, and room to move."""
+    return int(np.ceil((max(box_px or 0, 3.6 * radius_px) + 2 * MARGIN_PX) / 16)) * 16
+
+
+def region_about(place, field, size):
+    """Rows and columns (y0, y1, x0, x1): `size` px about a place (x, y), or all of an axis not much longer."""
+    edges = []
+    for length, at in zip(field, (place[1], place[0])):
+        if length <= 1.3 * size:
+            edges += [0, length]
+        else:
+            low = int(np.clip(at - size // 2, 0, length - size)) // BIN_PX * BIN_PX
+            edges += [low, low + size]
+    return tuple(edges)
+
+
+def leaves(place, region, field, half_px):
+    """First row at which a box of this half width would leave the region where the field goes on, or None.
+
+    place : (n, 2) px in the field
+    """
+    y0, y1, x0, x1 = region
+    out = np.zeros(len(place), bool)
+    for at, low, high, length in ((place[:, 1], y0, y1, field[0]), (place[:, 0], x0, x1, field[1])):
+        out |= (at - half_px < low) & (low > 0)
+        out |= (at + half_px > high) & (high < length)
+    return int(np.argmax(out)) if out.any() else None
+
+
+def carried(message, old, new):
+    """The probability of the place, (rows, columns), carried from one region to the next."""
+    if old == new:
+        return message
+    out = np.full(((new[1] - new[0]) // BIN_PX, (new[3] - new[2]) // BIN_PX), 1e-9, np.float32)
+    down, right = (new[0] - old[0]) // BIN_PX, (new[2] - old[2]) // BIN_PX
+    y0, x0 = max(down, 0), max(right, 0)
+    y1, x1 = min(message.shape[0], down + out.shape[0]), min(message.shape[1], right + out.shape[1])
+    if y1 > y0 and x1 > x0:
+        out[y0 - down : y1 - down, x0 - right : x1 - right] += message[y0:y1, x0:x1]
+    return out / out.sum()
+
+
+def read_region(movie, begin, stop, region, faulty, mean_count):
+    """Counts of a region, frames begin .. stop - 1, and for each piece read the sum of the whole field.
+
+    movie : as of open_movie; faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
+    Returns counts (n, h, w) float32, good (n,) bool (not blank).
+    """
+    height, width = movie.shape[1:]
+    y0, y1, x0, x1 = region
+    step = max(1, READ_BYTES // (4 * height * width))
+    counts = np.empty((stop - begin, y1 - y0, x1 - x0), np.float32)
+    for low in range(begin, stop, step):
+        part = movie.sections(low, min(low + step, stop))
+        counts[low - begin : low - begin + len(part)] = part[:, y0:y1, x0:x1]
+    _refuse_not_numbers(counts, begin)
+    inside = (faulty >= [y0, x0]).all(1) & (faulty < [y1, x1]).all(1)
+    pixels.repair(counts, faulty[inside] - [y0, x0])
+    return counts, ~pixels.blank_frames(counts, mean_count)
+
+
+def mean_field(movie, begin, good, faulty):
+    """Mean of the frames begin .. begin + len(good) - 1 that are good, whole field, (height, width) float64."""
+    total = np.zeros(movie.shape[1:])
+    step = max(1, READ_BYTES // (4 * total.size))
+    for low in range(0, len(good), step):
+        rows = good[low : low + step]
+        _accumulate(total, np.ascontiguousarray(movie.sections(begin + low, begin + low + len(rows))), rows)
+    if not np.isfinite(total).all():
+        for frame in range(begin, begin + len(good)):
+            _refuse_not_numbers(movie.sections(frame, frame + 1), frame)
+    return pixels.repair((total / max(good.sum(), 1))[None], faulty)[0]
+
+
+def read_frames(movie, begin, stop):
+    """Whole frames begin .. stop - 1, float32, refused where they hold values that are not numbers."""
+    counts = np.array(movie.sections(begin, stop), np.float32)
+    _refuse_not_numbers(counts, begin)
+    return counts
+
+
+def _refuse_not_numbers(counts, begin):
+    if np.issubdtype(counts.dtype, np.floating) and not np.isfinite(counts.sum(dtype=float)):
+        rows = np.flatnonzero(~np.isfinite(counts).all((1, 2)))
+        if len(rows):
+            raise InputError(NOT_NUMBERS.format(begin + int(rows[0])))
+
+
+@njit(cache=True, parallel=True)
+def _accumulate(total, frames, good):
+    """Add the good frames (n, h, w) to total (h, w); one row of pixels a thread, so the order is fixed."""
+    for row in prange(total.shape[0]):
+        for frame in range(frames.shape[0]):
+            if good[frame]:
+                for column in range(total.shape[1]):
+                    total[row, column] += frames[frame, row, column]
