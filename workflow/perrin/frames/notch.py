@@ -57,6 +57,7 @@ def inpaint_holes(frames, angles, pixel_A, half_width_A1, expected, scale=1.0, g
     A spot that stands more than guard_sd standard deviations above what the sheet alone explains also holds a
     reflection of the particle and is left as it is.
 
+    A hole is never narrower than a Fourier pixel, the width of a wave seen through the box.
     frames : (f, n, n) float32; expected : (waves,) amplitude that the sheet alone gives a coefficient (wave
     amplitude times the number of pixels), rows as in `sheets.reflections`
     -> frames (f, n, n) float32, share of spots that were protected
@@ -64,6 +65,7 @@ def inpaint_holes(frames, angles, pixel_A, half_width_A1, expected, scale=1.0, g
     n = frames.shape[-1]
     ky, kx = _grid(n, pixel_A)
     radius = np.hypot(kx, ky).ravel()
+    half_width_A1 = max(half_width_A1, 1 / (n * pixel_A))
     spots = spot_coefficients(angles, n, pixel_A, half_width_A1, scale)
     spectrum = scipy.fft.rfft2(frames).reshape(len(frames), -1)
     if not spots:
@@ -73,9 +75,7 @@ def inpaint_holes(frames, angles, pixel_A, half_width_A1, expected, scale=1.0, g
     outside[holes] = False
     typical = {}
     for order, (length, _) in enumerate(ORDERS):
-        ring = np.flatnonzero(
-            (np.abs(radius - scale * length) < max(half_width_A1, 1 / (n * pixel_A))) & outside
-        )
+        ring = np.flatnonzero((np.abs(radius - scale * length) < half_width_A1) & outside)
         if len(ring):
             # the median of a Rayleigh amplitude is sqrt(ln 4) standard deviations of one component
             typical[order] = np.median(np.abs(spectrum[:, ring]), axis=1)

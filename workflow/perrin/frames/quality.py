@@ -21,7 +21,8 @@ UNLIKE = 0.55  # share of its neighbours' correlation below which a frame shows 
 
 def features(images, pixel_A, radius_A):
     """Numbers of each frame, dict of (f,): noise, low_energy, band_energy, outside_energy; white noise of unit
-    variance gives 1 in each, and a little more in outside_energy, the highest of many places.
+    variance gives 1 in each, and a little more in outside_energy, the highest of many places; band_sigma is what
+    noise makes of band_energy.
 
     images : (f, n, n), noise 1; radius_A : of the particle about the box centre
     """
@@ -51,6 +52,9 @@ def features(images, pixel_A, radius_A):
         out["band_energy"][rows] = energy[:, inside].mean(1) / white
         gathered = scipy.fft.irfft2(scipy.fft.rfft2(energy) * disc, s=(n, n))[:, outside]
         out["outside_energy"][rows] = gathered.max(1) / white if outside.any() else np.nan
+    # independent numbers in disc and band, each with a chi square of one degree of freedom
+    freedom = np.pi * radius_A**2 * np.pi * (LATTICE_A1[1] ** 2 - LATTICE_A1[0] ** 2)
+    out["band_sigma"] = np.full(f, np.sqrt(2 / freedom))
     return out
 
 
@@ -99,7 +103,8 @@ def judge(measured, correlation, jump_px, verdict, limit_sd=4.0, jump_limit_px=1
 
     measured : dict from `features`; correlation : (f,) with the class, None where there are no classes yet;
     jump_px : (f,) how far the tracked centre lies from the median of its neighbours; verdict : (f,) text from
-    tracking, "ok" is good; limit_sd : robust standard deviations; chance : correlation that noise alone reaches
+    tracking, "ok" is good; limit_sd : robust standard deviations; chance : correlation that noise
+    alone reaches, inf: unknown
     -> accepted (f,) bool, reason (f,) text, empty where accepted
     """
     f = len(jump_px)
@@ -122,6 +127,7 @@ def judge(measured, correlation, jump_px, verdict, limit_sd=4.0, jump_limit_px=1
     reject(z < -limit_sd, "too few counts")
     reject(local_z(log_of("low_energy"), floor=0.05) > limit_sd, "background")
     outside = local_z(log_of("outside_energy"), window=PASSAGE_FRAMES, floor=0.02) / 0.8
+    outside[reason != ""] = 0
     # a particle that passes by stays for a while: neighbours in time speak together
     together = uniform_filter1d(outside, 7, mode="nearest") * np.sqrt(7)
     reject(
@@ -133,10 +139,16 @@ def judge(measured, correlation, jump_px, verdict, limit_sd=4.0, jump_limit_px=1
         sigma = np.asarray(measured["static_sigma"])
         # only where the resting background is strong enough to tell
         reject((sigma < 0.25) & (np.abs(share - local_middle(share)) > limit_sd * sigma), "out of focus")
+    if "band_sigma" in measured:
+        sigma = measured["band_sigma"]
+        energy = np.where(reason == "", measured["band_energy"], np.nan)
+        reject((energy < 1 + 2.5 * sigma) & (both_sides(energy) > 1 + 5 * sigma), "no particle")
     if correlation is not None:
         good = reason == ""
         usual = both_sides(np.where(good, correlation, np.nan))
-        reject((correlation < UNLIKE * usual) & (correlation < chance), "unlike its class")
+        # where neighbours hardly see the particle themselves, chance decides, not the frame
+        seen = usual > 1.3 * chance if np.isfinite(chance) else True
+        reject((correlation < UNLIKE * usual) & (correlation < chance) & seen, "unlike its class")
     return reason == "", reason
 
 

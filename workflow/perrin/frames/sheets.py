@@ -106,6 +106,30 @@ def _explained(angles, scale, image, pixel_A, orders):
     return float((b.conj() @ amplitude).real), amplitude
 
 
+def _model(angles, scale, image, pixel_A, orders):
+    """The fitted plane waves, (y, x)."""
+    amplitude = _explained(angles, scale, image, pixel_A, orders)[1]
+    k = np.concatenate([reflections(a, scale, orders) for a in angles])
+    k = np.concatenate([k, -k])
+    ey = np.exp(2j * np.pi * pixel_A * np.outer(np.arange(image.shape[0]), k[:, 1]))
+    ex = np.exp(2j * np.pi * pixel_A * np.outer(np.arange(image.shape[1]), k[:, 0]))
+    return ((ey * amplitude) @ ex.T).real
+
+
+def _refine(angles, image, pixel_A, orders):
+    """Angles and common scale that explain most power, from a start within about a degree."""
+    norm = max(_explained(angles, 1.0, image, pixel_A, orders)[0], 1e-300)
+
+    def lost(p):
+        return -_explained(p[:-1], 1 + p[-1] / 100, image, pixel_A, orders)[0] / norm
+
+    first = np.r_[angles, 0.0]
+    simplex = np.vstack([first, first + 0.7 * np.eye(len(first))])
+    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-7, "maxiter": 150}
+    fit = minimize(lost, first, method="Nelder-Mead", options=options)
+    return fit.x[:-1], 1 + fit.x[-1] / 100
+
+
 def find_sheets(image, pixel_A, start=None, most=2, threshold=6.0):
     """The angles of up to two sheets in an image, and how far its pixel size agrees with graphene.
 
@@ -123,43 +147,26 @@ def find_sheets(image, pixel_A, start=None, most=2, threshold=6.0):
     if orders == 0 or min(image.shape) * pixel_A < 15:
         return {"angle_deg": [], "amplitude": [], "scale": np.nan, "waves": []}
     if start is None:
-        angles, score = angle_scores(flat, pixel_A)
-        middle = np.median(score)
-        spread = 1.4826 * np.median(np.abs(score - middle)) + 1e-12
-        found = []
-        left = score.copy()
+        found, left = [], flat
         while len(found) < most:
-            best = int(np.argmax(left))
-            if left[best] < middle + threshold * spread:
+            angles, score = angle_scores(left, pixel_A)
+            middle = np.median(score)
+            spread = 1.4826 * np.median(np.abs(score - middle)) + 1e-12
+            for known in found:
+                score[np.abs(difference_deg(angles, known)) < EXCLUSION_DEG] = -np.inf
+            best = int(np.argmax(score))
+            if score[best] < middle + threshold * spread:
                 break
             found.append(angles[best])
-            left[np.abs(difference_deg(angles, angles[best])) < EXCLUSION_DEG] = -np.inf
-            # side lobes and shoulders of this peak: walk down both flanks
-            for step in (1, -1):
-                i = best
-                while left[(i + step) % len(left)] <= left[i] or left[i] == -np.inf:
-                    i = (i + step) % len(left)
-                    if left[i] < middle + spread or i == best:
-                        break
-                    left[i] = -np.inf
+            # the next search is in what the sheets so far leave, so that their flanks are no peaks
+            fitted, scale = _refine(found, flat, pixel_A, orders)
+            left = flat - _model(fitted, scale, flat, pixel_A, orders)
     else:
         found = [a for a in start if np.isfinite(a)]
     if not found:
         return {"angle_deg": [], "amplitude": [], "scale": np.nan, "waves": []}
 
-    def lost(p):
-        return -_explained(p[:-1], 1 + p[-1] / 100, flat, pixel_A, orders)[0] / norm
-
-    norm = max(_explained(found, 1.0, flat, pixel_A, orders)[0], 1e-300)
-    first = np.r_[found, 0.0]
-    simplex = np.vstack([first] + [first + 0.7 * np.eye(len(first))[i] for i in range(len(first))])
-    fit = minimize(
-        lost,
-        first,
-        method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-7, "maxiter": 150},
-    )
-    angle, scale = fit.x[:-1], 1 + fit.x[-1] / 100
+    angle, scale = _refine(found, flat, pixel_A, orders)
     waves = _explained(angle, scale, flat, pixel_A, orders)[1]
     waves = waves[: len(waves) // 2].reshape(len(angle), -1)
     waves = np.pad(waves, ((0, 0), (0, 9 - waves.shape[1])))
