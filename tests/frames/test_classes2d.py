@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from conftest import PIXEL_A
-from perrin.files.atomic import read_json
-from perrin.files.stacks import read_stack, stack_info, write_stack
-from perrin.files.tables import read_table, write_table
 from PIL import Image
 
+from perrin.files.atomic import read_json
 from perrin.files.errors import InputError
+from perrin.files.stacks import read_stack, stack_info, write_stack
+from perrin.files.tables import read_table, write_table
 from perrin.frames.classes2d import classes2d, disc_mask
 
 DEFAULTS = {

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from perrin.files.stacks import read_stack, stack_info, write_stack
-from perrin.files.tables import read_table
 
 from perrin.files.errors import InputError
+from perrin.files.stacks import read_stack, stack_info, write_stack
+from perrin.files.tables import read_table
 from perrin.frames.denoise import METHODS, denoise, halves_of
 
 PIXEL_A = 0.358

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from perrin.files.stacks import read_stack, write_stack
-from perrin.files.tables import read_table, write_table
 
 from perrin.files.errors import InputError
+from perrin.files.stacks import read_stack, write_stack
+from perrin.files.tables import read_table, write_table
 from perrin.frames.bands import frequencies
 from perrin.frames.graphene import METHODS, subtract_graphene
 from perrin.frames.sheets import difference_deg, reflections
