@@ -98,13 +98,15 @@ def write_star(
     particles = document.add_new_block("particles")
     loop = particles.init_loop("", list(columns))
     loop.set_all_values(list(columns.values()))
-    text = "\n".join(f"{VERSION_LINE}\n\n{block.as_string()}" for block in document)
+    texts = [block.as_string() for block in document]
+    if not len(poses):  # gemmi leaves out a table without rows; readers need its columns all the same
+        texts[-1] = "\n".join(["data_particles", "loop_", *columns, ""])
+    text = "\n".join(f"{VERSION_LINE}\n\n{block}" for block in texts)
     write_text(path, text)
 
 
 def read_star(path):
-    """Read a RELION 3.1 STAR file into Poses; a RELION file without perrin's columns has amplitude 1, sigma
-    NaN.
+    """Read a RELION 3.1 STAR file into Poses; without perrin's columns amplitudes are 1, sigmas NaN.
 
     Poses.frame is the image's index in its stack, from 0. Shifts in pixels (RELION 3.0) are turned into
     angstrom.
