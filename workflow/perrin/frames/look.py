@@ -50,10 +50,20 @@ class Look:
     peak: float
 
 
+def mean_of(counts, good):
+    """Mean of the good frames (n, height, width), float64, without a copy of them."""
+    total = np.zeros(counts.shape[1:])
+    for frame, fine in zip(counts, good):
+        if fine:
+            total += frame
+    return total / max(int(good.sum()), 1)
+
+
 def normalised(counts, static, good):
     """(counts - static) / sqrt(mean count), float32; frames that are not good become zero."""
     mean = max(float(static.mean()), 1e-6)
-    out = (counts - static.astype(np.float32)) / np.float32(np.sqrt(mean))
+    out = counts - static.astype(np.float32)
+    out *= np.float32(1 / np.sqrt(mean))
     out[~good] = 0
     return out
 

@@ -246,13 +246,12 @@ def _neighbour(score, place, seen):
     """Largest score, over NEIGHBOUR_FRAMES frames, in a ring of 1.3 to 2.8 radii about the particle, (n,)."""
     smooth = ndimage.uniform_filter1d(score, min(NEIGHBOUR_FRAMES, len(score)), axis=0, mode="nearest")
     radius = seen.extent_A / seen.pixel_A / BIN_PX
-    reach = int(np.ceil(2.8 * radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    ring = (np.hypot(x, y) > 1.3 * radius) & (np.hypot(x, y) < 2.8 * radius)
+    y, x = np.arange(score.shape[1])[:, None], np.arange(score.shape[2])[None]
     height = np.zeros(len(score))
-    padded = np.pad(smooth, ((0, 0), (reach, reach), (reach, reach)), constant_values=-np.inf)
-    for frame, (column, row) in enumerate(np.rint((place - 0.5) / BIN_PX).astype(int)):
-        height[frame] = padded[frame, row : row + 2 * reach + 1, column : column + 2 * reach + 1][ring].max()
+    for frame, (column, row) in enumerate((place - 0.5) / BIN_PX):
+        apart = (x - column) ** 2 + (y - row) ** 2
+        ring = (apart > (1.3 * radius) ** 2) & (apart < (2.8 * radius) ** 2)
+        height[frame] = smooth[frame][ring].max(initial=0.0)
     return height
 
 

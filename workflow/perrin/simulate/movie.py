@@ -12,11 +12,11 @@ import dataclasses
 import numpy as np
 from numba import njit, prange
 
+from perrin.files.elements import element
 from perrin.simulate import background, images, motion, particle
 
 CHUNK_BYTES = 32_000_000
 MASK_A = 1.6  # the particle's outline: pixels this near to a projected atom
-PLATINUM_A = 3.9242
 FAINTEST = 0.05  # share of the background that is left at the bottom of the darkest pixel
 
 
@@ -66,7 +66,8 @@ def simulate_movie(spec):
 
     Keys with defaults are in DEFAULTS; field_px is a number or [width, height]. particle: see
     `particle.build_states`; rotation, motion: see `motion`; background: {graphene: [sheets], liquid: {...}};
-    others: further particles, each {particle, rotation, motion, present: [first, last]};
+    lattice_A of a particle: that of the element where absent; others: further particles, each {particle, rotation,
+    motion, present: [first, last]};
     blank_frames: [{first, last, kind: zero or noparticle}]; shadow_pct: brightness that the particle's
     thickest part takes away; snr: mean over the frames of variance inside the outline / dose. Raises
     ValueError for an unknown key.
@@ -78,7 +79,7 @@ def simulate_movie(spec):
     if np.isscalar(spec["field_px"]):
         spec["field_px"] = [spec["field_px"]] * 2
     n_frames, seed = int(spec["n_frames"]), int(spec["seed"])
-    lattice_A = spec["particle"].get("lattice_A", PLATINUM_A)
+    lattice_A = spec["particle"].get("lattice_A") or element(spec["element"]).lattice_A
     bodies = []
     for number, one in enumerate([spec, *spec["others"]]):
         states = particle.build_states(one["particle"], lattice_A, seed + 1000 * number)

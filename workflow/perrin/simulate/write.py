@@ -8,6 +8,7 @@ import mrcfile
 import numpy as np
 import yaml
 
+from perrin.files.atomic import plain, whole
 from perrin.simulate.movie import simulate_movie
 
 log = logging.getLogger("perrin")
@@ -24,7 +25,7 @@ def write_movie(spec, movie, truth_dir):
     counts = counts.astype(np.int8) if counts.max() < 128 else counts.astype(np.uint16)
     movie = Path(movie)
     movie.parent.mkdir(parents=True, exist_ok=True)
-    with mrcfile.new(movie, overwrite=True) as mrc:
+    with whole(movie) as temporary, mrcfile.new(temporary, overwrite=True) as mrc:
         mrc.set_data(counts)
         mrc.set_image_stack()
         mrc.voxel_size = truth.spec["pixel_size_A"]
@@ -88,7 +89,7 @@ def write_truth(truth, folder):
         "spec": spec,
     }
     with open(folder / "meta.yaml", "w") as file:
-        yaml.safe_dump(meta, file, sort_keys=False)
+        yaml.safe_dump(plain(meta), file, sort_keys=False)
 
 
 def write_sheet(spec, path, movie="movie.mrc"):
