@@ -20,9 +20,11 @@ LEAST_FRAMES = 20
 LEAST_SCORE = 1.3  # sd; empty fields reach 1.1
 NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
 DOUBTFUL = 2.0
+PLAIN_SCORE = 4.0  # sd; above, the particle stands out whatever shuffled frames reach
+LOST_SHARE = 0.3  # of the median score
 PASSING_FRAMES = 120
-LEAST_NEIGHBOUR = 4.0  # sd
-NEIGHBOUR_SHARE = 0.4  # of the particle's own score: the score of another one close by
+LEAST_NEIGHBOUR = 3.5  # sd
+NEIGHBOUR_SHARE = 0.33  # of the particle's own score: the score of another one close by
 
 COLUMNS = {
     "frame": ("", "frame of the movie, from 0"),
@@ -182,8 +184,10 @@ def _verdicts(path, running, field_shape, pixel_A):
     """ok, edge, crowded, lost or blank for each frame."""
     ends = [*path.block_first[1:], len(running)]
     lost = np.zeros(len(running), bool)
+    # other particles raise what shuffled frames reach, hence the second limit
+    most = LOST_SHARE * np.median(path.score[~path.blank])
     for begin, end, high in zip(path.block_first, ends, path.null_score):
-        lost[begin:end] = running[begin:end] < max(high, 0.5)
+        lost[begin:end] = running[begin:end] < max(min(high, most), 0.5)
     height, width = field_shape
     reach = path.extent_A / pixel_A
     x, y = path.place.T
@@ -203,12 +207,12 @@ def _judge(path, name):
     here = float(np.median(path.score[~path.blank])) if (~path.blank).any() else 0.0
     ratio = here / ordinary
     log.info("score %.1f sd; once nothing holds together at most %.1f", here, ordinary)
-    if ratio < NOTHING:
+    if ratio < NOTHING and here < PLAIN_SCORE:
         raise InputError(
             f"{name}: no particle was found; the best path scores {here:.2f}, shuffled frames {ordinary:.2f}; "
             "give its place in the first frames as x_px and y_px, or leave the trajectory out"
         )
-    if ratio < DOUBTFUL:
+    if ratio < DOUBTFUL and here < PLAIN_SCORE:
         log.warning("%s: the particle hardly stands out of the noise (%.1f times)", name, ratio)
 
 
