@@ -334,3 +334,20 @@ def test_vendor_format_without_the_extra_says_how_to_install_it(tmp_path):
         assert "pip install rosettasciio" in refusal(path)
     else:
         pytest.skip("rosettasciio is installed here")
+
+
+def test_vendor_format_through_rosettasciio(tmp_path):
+    """Would catch axes or units of rosettasciio misread, in a TVIPS movie that it wrote itself."""
+    tvips = pytest.importorskip("rsciio.tvips", reason="rosettasciio is an extra")
+    sizes = dict(zip(["time", "y", "x"], SHAPE, strict=True))
+    steps = {"time": (2, "ms"), "y": (0.0358, "nm"), "x": (0.0358, "nm")}
+    axes = [
+        {"name": name, "size": size, "offset": 0, "navigate": name == "time"}
+        | dict(zip(["scale", "units"], steps[name], strict=True))
+        for name, size in sizes.items()
+    ]
+    signal = {"data": counts(np.uint16), "axes": axes, "metadata": {}, "original_metadata": {}}
+    tvips.file_writer(str(tmp_path / "movie_000.tvips"), signal | {"attributes": {"_lazy": False}})
+    movie = open_movie(tmp_path / "movie_000.tvips")
+    assert movie.shape == SHAPE
+    np.testing.assert_array_equal(movie.read(2, 5), counts(np.uint16)[2:5])

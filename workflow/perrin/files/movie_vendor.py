@@ -12,10 +12,7 @@ SUFFIXES = {
     ".emi": "tia",
     ".tvips": "tvips",
     ".blo": "blockfile",
-    ".de5": "de5",
-    ".bcf": "bruker",
-    ".rpl": "ripple",
-    ".hspy": "hspy",
+    ".mib": "quantumdetector",
 }
 ANGSTROM = {"nm": 10.0, "Å": 1.0, "A": 1.0, "µm": 1e4, "um": 1e4, "pm": 0.01, "m": 1e10}
 SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6}

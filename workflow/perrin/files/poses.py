@@ -43,10 +43,10 @@ def write_star(
 ):
     """Write poses as a RELION 3.1 STAR file: one optics group, one particle a frame.
 
-    poses : Poses; .frame counts in the stack, from 0
+    poses : Poses; .frame counts in the movie, from 0, and goes into the column perrinFrame
     stack : name of the .mrcs, as RELION is to find it
     halves : (n,) 1 or 2, the independent half a frame belongs to (rlnRandomSubset); left out where None
-    first_frame : frame of the movie that is the stack's first image, for the column perrinFrame
+    first_frame : frame of the movie that is the stack's first image; frame f is image f - first_frame + 1
 
     rlnAngleRot, Tilt, Psi are those of the matrix R itself. rlnOriginX/YAngst is the translation that brings
     the image to the centre, so it is minus the pose's shift.
@@ -81,7 +81,7 @@ def write_star(
     stack = Path(stack).as_posix()
     angles = relion_angles(poses.quaternion)
     columns = {
-        "_rlnImageName": [cif.quote(f"{frame + 1:06d}@{stack}") for frame in poses.frame],
+        "_rlnImageName": [cif.quote(f"{frame - first_frame + 1:06d}@{stack}") for frame in poses.frame],
         "_rlnMicrographName": [cif.quote(stack)] * len(poses),
         "_rlnAngleRot": _decimals(angles[:, 0]),
         "_rlnAngleTilt": _decimals(angles[:, 1]),
@@ -92,7 +92,7 @@ def write_star(
     }
     if halves is not None:
         columns["_rlnRandomSubset"] = [str(int(half)) for half in halves]
-    columns["_perrinFrame"] = [str(int(frame) + first_frame) for frame in poses.frame]
+    columns["_perrinFrame"] = [str(int(frame)) for frame in poses.frame]
     columns["_perrinAmplitude"] = _decimals(poses.amplitude)
     columns["_perrinSigmaDeg"] = _decimals(poses.sigma_deg)
     particles = document.add_new_block("particles")
@@ -108,7 +108,7 @@ def write_star(
 def read_star(path):
     """Read a RELION 3.1 STAR file into Poses; without perrin's columns amplitudes are 1, sigmas NaN.
 
-    Poses.frame is the image's index in its stack, from 0. Shifts in pixels (RELION 3.0) are turned into
+    Poses.frame is perrinFrame, or the image's index in its stack (from 0) where that column is absent. Shifts in pixels (RELION 3.0) are turned into
     angstrom.
     """
     if not Path(path).is_file():
@@ -134,7 +134,10 @@ def read_star(path):
         Rotation.from_euler("ZYZ", angles, degrees=True).inv().as_quat(scalar_first=True, canonical=True)
     )
     names = [cif.as_string(name) for name in block.find_loop("_rlnImageName")]
-    frame = [int(name.split("@")[0]) - 1 for name in names] if names else range(len(angles))
+    if block.find_loop("_perrinFrame"):
+        frame = column("_perrinFrame")
+    else:
+        frame = [int(name.split("@")[0]) - 1 for name in names] if names else range(len(angles))
     if block.find_loop("_rlnOriginX") and not block.find_loop("_rlnOriginXAngst"):
         pixel_A = _pixel(path, document)
         origin = pixel_A * np.stack([column("_rlnOriginX"), column("_rlnOriginY")], axis=-1)
@@ -149,9 +152,9 @@ def read_star(path):
     )
 
 
-def write_poses(path, poses, first_frame=0):
-    """Write poses as csv; the column frame counts in the movie (stack index + first_frame)."""
-    table = {"frame": np.asarray(poses.frame, dtype=np.int64) + first_frame}
+def write_poses(path, poses):
+    """Write poses as csv, one row a frame, quaternions scalar first."""
+    table = {"frame": np.asarray(poses.frame, dtype=np.int64)}
     for index, name in enumerate(["qw", "qx", "qy", "qz"]):
         table[name] = poses.quaternion[:, index]
     table |= {"shift_x_A": poses.shift_A[:, 0], "shift_y_A": poses.shift_A[:, 1]}
@@ -159,15 +162,15 @@ def write_poses(path, poses, first_frame=0):
     write_table(path, table, POSE_COLUMNS)
 
 
-def read_poses(path, first_frame=0):
-    """Read the csv of `write_poses`; Poses.frame counts in the stack, which starts at first_frame."""
+def read_poses(path):
+    """Read the csv of `write_poses`."""
     table = read_table(path)
     missing = [name for name in POSE_COLUMNS if name not in table]
     if missing:
         raise InputError(f"{path}: no poses: the columns {', '.join(missing)} are missing")
     quaternion = table[["qw", "qx", "qy", "qz"]].to_numpy(float)
     return Poses(
-        frame=table["frame"].to_numpy(np.int64) - first_frame,
+        frame=table["frame"].to_numpy(np.int64),
         quaternion=quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True),
         shift_A=table[["shift_x_A", "shift_y_A"]].to_numpy(float),
         amplitude=table["amplitude"].to_numpy(float),

@@ -13,7 +13,7 @@ import numpy as np
 class Poses:
     """Where the body was in each frame.
 
-    frame : (n,) int, index in the trajectory's stack
+    frame : (n,) int, frame of the movie, from 0
     quaternion : (n, 4) float64, unit, scalar first; the rotation R takes body to microscope, r_lab = R r_body
     shift_A : (n, 2) float64, angstrom; where the body's origin appears, (x, y) from the box centre
     amplitude : (n,) float64, factor on the model's projection in units of the frame's noise
