@@ -108,8 +108,8 @@ def write_star(
 def read_star(path):
     """Read a RELION 3.1 STAR file into Poses; without perrin's columns amplitudes are 1, sigmas NaN.
 
-    Poses.frame is perrinFrame, or the image's index in its stack (from 0) where that column is absent. Shifts in pixels (RELION 3.0) are turned into
-    angstrom.
+    Poses.frame is perrinFrame, or the image's index in its stack (from 0) where that column is absent. Shifts in
+    pixels (RELION 3.0) are turned into angstrom.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such STAR file; check the path, or run the stage that writes it")
