@@ -58,11 +58,13 @@ def test_a_good_movie_passes_whole(tmp_path, ball):
     assert found["verdict"] == "good"
     assert found["diameter_A"] == pytest.approx(2 * radius, abs=1.0)
     assert found["diameter_A"] / 2 < found["mask_radius_A"] < found["diameter_A"] / 2 + 6
-    assert stack_info(tmp_path / "classes.mrcs")[0] == (12, 64, 64)
+    assert found["classes"] == table["class"].max() + 1 == table["class"].nunique()
+    assert 8 <= found["classes"] <= 12
+    assert stack_info(tmp_path / "classes.mrcs")[0] == (found["classes"], 64, 64)
     with Image.open(tmp_path / "classes.gif") as gif:
-        assert gif.n_frames == 12
+        assert gif.n_frames == found["classes"]
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (12 * 66, 66)
+        assert sheet.size == (found["classes"] * 66, 66)
 
 
 def test_averages_show_the_particle_better_than_frames(tmp_path, ball):

@@ -177,12 +177,14 @@ def classes2d(
         reason[(decided == 0) | ((decided == 1) & ~accepted)] = "by hand"
         accepted = np.where(np.isnan(decided), accepted, decided == 1)
 
-    number = int(block.max()) + 1
+    # classes that all frames have left for their neighbours are not written
+    kept, member = np.unique(aligned["member"], return_inverse=True)
+    number = len(kept)
     rows = np.flatnonzero(accepted)
     sums = (
         align2d.class_sums(
             images[rows],
-            aligned["member"][rows],
+            member[rows],
             aligned["angle_deg"][rows],
             shift_A[rows] / pixel_A,
             np.zeros(len(rows), np.int64),
@@ -191,13 +193,13 @@ def classes2d(
         if len(rows)
         else np.zeros((number, n, n), np.float32)
     )
-    members = np.bincount(aligned["member"][rows], minlength=number)
+    members = np.bincount(member[rows], minlength=number)
     averages = sums / np.maximum(members, 1)[:, None, None]
     write_stack(classes, averages, pixel_A)
     shown = band_pass(averages, pixel_A, 0.0, 0.95) if len(averages) else averages
     # equal noise, not equal sums: a class of few frames would drown the others
     shown = shown * np.sqrt(members / max(members.max(), 1))[:, None, None]
-    starts = frame[np.searchsorted(block, np.arange(number))]
+    starts = frame[np.searchsorted(block, kept)]
     labels = [f"{s}" for s in starts]
     pictures.contact_sheet(sheet, shown, labels)
     pictures.animation(animation, shown, labels)
@@ -210,7 +212,7 @@ def classes2d(
                 "accepted": accepted.astype(int),
                 "reason": reason.astype(str),
                 "correlation": aligned["correlation"],
-                "class": aligned["member"],
+                "class": member,
                 "angle_deg": aligned["angle_deg"],
                 "shift_x_A": shift_A[:, 0],
                 "shift_y_A": shift_A[:, 1],
@@ -237,7 +239,10 @@ def classes2d(
             "diameter_A": found["diameter_A"],
             "diameter_sigma_A": found["diameter_sigma_A"],
             "extent_A": found["extent_A"],
-            "mask_radius_A": float(min(found["extent_A"] / 2 + 2.0, (n // 2 - 1) * pixel_A)),
+            # corners of a faceted particle reach farther than the ball of its volume
+            "mask_radius_A": float(
+                min(max(found["extent_A"], 1.15 * found["diameter_A"]) / 2 + 2.0, (n // 2 - 1) * pixel_A)
+            ),
             "blur_A": found["blur_A"],
             "contrast": found["contrast"],
             "frames": count,

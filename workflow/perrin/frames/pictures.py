@@ -33,7 +33,7 @@ def contact_sheet(path, images, labels, columns=12, scale=1):
         page.save(temporary, format="PNG")
 
 
-def animation(path, images, labels, frame_ms=120, scale=3):
+def animation(path, images, labels, frame_ms=120, scale=2):
     """The images one after the other, for ever (GIF)."""
     grey = to_grey(images)
     n = grey.shape[-1] * scale
