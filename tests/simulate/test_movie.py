@@ -160,4 +160,4 @@ def test_the_scoring_program_accepts_the_truth(tmp_path):
         capture_output=True,
         check=True,
     )
-    assert '"consistent": 1.0' in answer.stdout.decode() or json.loads(answer.stdout)["consistent"] == 1.0
+    assert json.loads(answer.stdout)["consistent"]["share_within"] == 1.0
