@@ -124,3 +124,18 @@ def test_frames_that_are_not_numbers_are_refused():
     counts[31, 5, 5] = np.nan
     with pytest.raises(InputError, match="frame 31 "):
         followed(counts)
+
+
+def test_the_region_follows_a_particle_that_crosses_the_field():
+    """Catches a region that stays behind, a path lost between two regions, boxes cut out of reach."""
+    counts, place = simulated(
+        field_px=[420, 104], motion={"path": [[0, 70, 50], [239, 340, 54]], "rms_px": 0.3, "pull": 0.05}
+    )
+    path, blocks = followed(counts)
+    assert len(blocks) > 1
+    assert rmse(path, place) < 1.5
+    for begin, part, (x, _), centre_px in blocks:
+        assert part.shape[2] < 300
+        inside = (centre_px[:, 0] - 32 >= x) & (centre_px[:, 0] + 32 <= x + part.shape[2])
+        assert inside.mean() > 0.95
+        assert np.array_equal(part, counts[begin : begin + len(part), :, x : x + part.shape[2]])

@@ -1,4 +1,5 @@
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -161,3 +162,13 @@ def test_the_scoring_program_accepts_the_truth(tmp_path):
         check=True,
     )
     assert json.loads(answer.stdout)["consistent"]["share_within"] == 1.0
+
+
+def test_the_command_writes_movie_truth_and_sheet(tmp_path, monkeypatch):
+    """Catches a command that does not run, and a sample sheet that does not name its movie."""
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**SMALL, "name": "one", "polarity": "dark"}))
+    monkeypatch.setattr(sys, "argv", ["simulate", str(tmp_path / "spec.yaml"), str(tmp_path / "out")])
+    runpy.run_module("perrin.simulate", run_name="__main__")
+    sheet = pd.read_csv(tmp_path / "out/metadata.tsv", sep="\t")
+    assert sheet.loc[0, ["name", "movie", "polarity"]].tolist() == ["one", "movie.mrc", "dark"]
+    assert (tmp_path / "out/movie.mrc").exists() and (tmp_path / "out/truth/frames.csv").exists()
