@@ -2,7 +2,9 @@
 
 Frames are restricted to the band and the disc that can hold the particle; there, their noise is white with a known
 variance. The singular values of noise alone end at sqrt(f) + sqrt(d); those beyond are shrunk by the factor that
-minimises the squared error as f and d grow (Gavish & Donoho, IEEE Trans. Inf. Theory 63, 2137 (2017)).
+minimises the squared error as f and d grow (Gavish & Donoho, IEEE Trans. Inf. Theory 63, 2137 (2017)). A tumbling
+particle spreads much of its signal over components below that edge; what is left of a frame is therefore filtered
+by frequency (Wiener) and added.
 """
 
 import numpy as np
@@ -59,6 +61,32 @@ def to_fine(images, n):
     return scipy.fft.fftshift(scipy.fft.irfft2(full, s=(n, n)), axes=(1, 2)) * np.float32(n / size)
 
 
+def _on_grid(values, disc, size):
+    """(f, m) values of the disc's pixels as images (f, size, size), 0 elsewhere."""
+    grid = np.zeros((len(values), size * size), np.float32)
+    grid[:, disc] = values
+    return grid.reshape(-1, size, size)
+
+
+def _rest_filter(small, lead, strength, disc, size, pixel_A, high_A1, sd):
+    """Wiener's factor signal / (signal + noise) for the frames less the kept components, by |k|, in rfft2 layout.
+
+    Signal is what the mean power of at most 1000 frames has above the noise by two standard errors.
+    """
+    some = small[:: max(1, len(small) // 1000)]
+    left = _on_grid(some - ((some @ lead.T) * strength) @ lead, disc, size)
+    k = frequencies(size, pixel_A)
+    ring = np.rint(k * size * pixel_A).astype(int)
+    power = (np.abs(scipy.fft.rfft2(left)) ** 2).mean(0) / (sd**2 * len(disc))
+    count = np.bincount(ring.ravel())
+    by_ring = np.bincount(ring.ravel(), power.ravel()) / count
+    by_ring -= 2 * by_ring / np.sqrt(count * len(some) * len(disc) / size**2)
+    # the components took some of the noise with them
+    noise = 1 - float((1 - (1 - strength) ** 2).sum()) / len(disc)
+    factor = np.clip(1 - noise / np.maximum(by_ring, 1e-9), 0, 1)
+    return (factor[ring] * (k <= high_A1)).astype(np.float32)
+
+
 def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=None):
     """Denoise (f, n, n) frames by optimal shrinkage inside a disc.
 
@@ -90,14 +118,16 @@ def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=N
     shrunk = optimal_shrinkage(singular, f, len(disc), sd)
     kept = int((shrunk > 0).sum())
     weights = shrunk / np.maximum(singular, 1e-12)
+    lead, strength = vectors[:kept], weights[:kept].astype(np.float32)
+    # what is spread over components below the edge comes back frequency by frequency
+    rest = _rest_filter(small, lead, strength, disc, size, coarse_A, high_A1, sd)
     out = np.empty((f, n, n), np.float32)
-    lead = vectors[:kept]
     for a in range(0, f, 256):
-        rows = ((small[a : a + 256] @ lead.T) * weights[:kept].astype(np.float32)) @ lead + mean
-        coarse = np.zeros((len(rows), size * size), np.float32)
-        coarse[:, disc] = rows
-        spectrum = scipy.fft.rfft2(coarse.reshape(-1, size, size)) * band
-        out[a : a + 256] = to_fine(scipy.fft.irfft2(spectrum, s=(size, size)), n)
+        found = ((small[a : a + 256] @ lead.T) * strength) @ lead
+        left = _on_grid(small[a : a + 256] - found, disc, size)
+        left = scipy.fft.irfft2(scipy.fft.rfft2(left) * rest, s=(size, size))
+        inside = _on_grid(found + mean + left.reshape(len(left), -1)[:, disc], disc, size)
+        out[a : a + 256] = to_fine(scipy.fft.irfft2(scipy.fft.rfft2(inside) * band, s=(size, size)), n)
     show = min(len(values), kept + 20)
     edge = sd**2 * (np.sqrt(f) + np.sqrt(len(disc))) ** 2
     return out, values[:show], weights[:show], edge
