@@ -14,6 +14,7 @@ DEFAULTS = {
     "half_block_frames": 30,
     "radius_A": 0,
     "highest_A1": 1.0,
+    "time_reach_frames": 2,
     "seed": 0,
 }
 

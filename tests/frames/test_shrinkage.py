@@ -84,3 +84,49 @@ def test_a_tumbling_particle_comes_out_clearer(ball):
         return (a * b).sum() / np.sqrt(np.square(a).sum() * np.square(b).sum())
 
     assert likeness(out) > 1.3 * likeness(frames)
+
+
+def test_time_helps_where_there_is_memory_and_harms_nowhere():
+    """Closed form: an autoregressive series in noise is predicted with the error of the optimal filter."""
+    rng = np.random.default_rng(6)
+    f, rho, noise = 20_000, 0.9, 1.0
+    signal = np.zeros((f, 2))
+    signal[:, 1] = rng.standard_normal(f)  # no memory
+    for t in range(1, f):
+        signal[t, 0] = rho * signal[t - 1, 0] + np.sqrt(1 - rho**2) * rng.standard_normal()
+    scores = signal + noise * rng.standard_normal((f, 2))
+    weights = np.array([0.5, 0.5])
+    found = shrinkage.smooth_in_time(scores, weights, 3)
+    lag = np.abs(np.arange(-3, 4))
+    covariance = rho ** np.abs(
+        np.subtract.outer(lag * np.sign(np.arange(-3, 4)), lag * np.sign(np.arange(-3, 4)))
+    )
+    taps = np.linalg.solve(covariance + noise**2 * np.eye(7), rho**lag)
+    best = 1 - taps @ rho**lag
+    assert np.square(found[:, 0] - signal[:, 0]).mean() == pytest.approx(best, rel=0.05)
+    assert np.square(found[:, 1] - signal[:, 1]).mean() == pytest.approx(0.5, rel=0.05)
+    assert np.allclose(shrinkage.smooth_in_time(scores, weights, 0), scores * weights)
+
+
+def test_a_series_stays_in_its_place():
+    """Catches a filter that runs ahead or behind: the smoothed pulse keeps its centre."""
+    scores = 0.01 * np.random.default_rng(7).standard_normal((200, 1))
+    scores[:, 0] += np.exp(-(((np.arange(200) - 120) / 3.0) ** 2))
+    near = np.arange(108, 133)
+    found = shrinkage.smooth_in_time(scores, np.array([0.9]), 3)[near, 0]
+    assert (found * near).sum() / found.sum() == pytest.approx(120, abs=0.3)
+
+
+def test_what_is_left_comes_back_by_frequency():
+    """Catches lost weak signal: many weak components, none above the edge, in one narrow band."""
+    rng = np.random.default_rng(8)
+    n = 48
+    r = np.hypot(*(np.indices((n, n)) - n // 2)) * PIXEL_A
+    clean = band_pass(rng.standard_normal((600, n, n)), PIXEL_A, 0.40, 0.50) * 1.0
+    noisy = (clean + rng.standard_normal(clean.shape)).astype(np.float32)
+    out = shrinkage.shrink(noisy, PIXEL_A, 7.0, noise_sd=1.0)[0]
+    inside = r < 6
+    error = np.square(out - clean)[:, inside].mean()
+    # noise and signal have equal power in the band and nothing elsewhere: half of the signal's variance is lost
+    assert error < 0.75 * np.square(clean)[:, inside].mean()
+    assert np.square(out)[:, inside].mean() > 0.2 * np.square(clean)[:, inside].mean()

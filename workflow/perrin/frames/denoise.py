@@ -52,6 +52,7 @@ def denoise(
     half_block_frames,
     radius_A,
     highest_A1,
+    time_reach_frames,
     seed,
 ):
     """Denoise a stack of frames.
@@ -60,7 +61,8 @@ def denoise(
     method : one of METHODS (`kpca`, `shrinkage`); n_components : of the kernel methods, at most frames - 1
     halves : denoise two halves of the frames apart (blocks of half_block_frames by turns), so that
     they stay independent
-    radius_A, highest_A1 : disc and band of `shrinkage`; radius 0: 3 A beyond the particle, as its lattice shows it
+    radius_A, highest_A1 : disc and band of `shrinkage`; radius 0: 3 A beyond the particle, as its lattice shows it;
+    time_reach_frames : neighbours in time that `shrinkage` learns from
     Needs the stack in memory twice: 8 bytes for each pixel of each frame.
     """
     if method not in METHODS:
@@ -77,7 +79,9 @@ def denoise(
             result, values, weights, edge = given, np.zeros(0), np.zeros(0), np.nan
         elif method == "shrinkage":
             radius = radius_A if radius_A > 0 else disc_radius_A(given, pixel_A)
-            result, values, weights, edge = shrinkage.shrink(given, pixel_A, radius, highest_A1, seed=seed)
+            result, values, weights, edge = shrinkage.shrink(
+                given, pixel_A, radius, highest_A1, seed=seed, time_reach=time_reach_frames
+            )
         else:
             flat = given.reshape(len(own), -1)
             edge = np.nan

@@ -61,6 +61,39 @@ def to_fine(images, n):
     return scipy.fft.fftshift(scipy.fft.irfft2(full, s=(n, n)), axes=(1, 2)) * np.float32(n / size)
 
 
+def smooth_in_time(scores, weights, reach):
+    """Signal of each component's scores by linear prediction from `reach` frames on either side.
+
+    The least-squares filter for a stationary series: its autocovariance at lags from 1 on is the signal's own, as
+    noise has none; at lag 0 the signal has the share `weights` of the variance. A fast rotation gives a short
+    memory, and with none the filter is the factor `weights`.
+    scores : (f, q); weights : (q,) -> (f, q)
+    """
+    f, q = scores.shape
+    reach = min(reach, (f - 1) // 2)
+    if reach < 1 or q == 0:
+        return scores * weights
+    lags = np.array(
+        [np.einsum("fq,fq->q", scores[t:], scores[: f - t], dtype=float) / f for t in range(2 * reach + 1)]
+    )
+    signal = lags.copy()
+    signal[0] *= weights
+    # a lag that is within the noise of its estimate counts as none, and none exceeds the signal's variance
+    error = lags[0] / np.sqrt(f)
+    signal[1:] = np.where(np.abs(signal[1:]) > 2 * error, np.clip(signal[1:], -signal[0], signal[0]), 0)
+    step = np.abs(np.subtract.outer(np.arange(2 * reach + 1), np.arange(2 * reach + 1)))
+    padded = np.pad(scores, ((reach, reach), (0, 0)))
+    out = np.zeros_like(scores)
+    for k in range(q):
+        covariance = signal[step, k] + np.eye(2 * reach + 1) * (lags[0, k] - signal[0, k])
+        # lags estimated one by one need not make a covariance: keep what is positive
+        values, vectors = np.linalg.eigh(covariance)
+        values = np.maximum(values, lags[0, k] - signal[0, k])
+        taps = vectors @ ((vectors.T @ signal[np.abs(np.arange(-reach, reach + 1)), k]) / values)
+        out[:, k] = np.convolve(padded[:, k], taps[::-1], mode="valid")
+    return out
+
+
 def _on_grid(values, disc, size):
     """(f, m) values of the disc's pixels as images (f, size, size), 0 elsewhere."""
     grid = np.zeros((len(values), size * size), np.float32)
@@ -87,12 +120,13 @@ def _rest_filter(small, lead, strength, disc, size, pixel_A, high_A1, sd):
     return (factor[ring] * (k <= high_A1)).astype(np.float32)
 
 
-def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=None):
+def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, time_reach=2):
     """Denoise (f, n, n) frames by optimal shrinkage inside a disc.
 
     radius_A : of the disc about the box centre, beyond which the output is 0
     high_A1 : 1/angstrom, highest frequency kept
     noise_sd : of the coarse frames; measured outside the disc where not given
+    time_reach : frames on either side that help to tell a component's signal; 0: none
     -> denoised (f, n, n) float32, eigenvalues of the frames' covariance (all above the noise, and the next few),
     weights (shrunken over found singular value), noise edge of the eigenvalues
     """
@@ -112,8 +146,7 @@ def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=N
     sd = np.sqrt(power / max(f * len(outside), 1)) if noise_sd is None else noise_sd
     mean = small.mean(0, dtype=np.float64).astype(np.float32)
     small -= mean
-    limit = min(f, len(disc)) if most is None else min(most, f, len(disc))
-    values, vectors = principal_components(small, limit, seed)
+    values, vectors = principal_components(small, min(f, len(disc)), seed)
     singular = np.sqrt(values)
     shrunk = optimal_shrinkage(singular, f, len(disc), sd)
     kept = int((shrunk > 0).sum())
@@ -121,9 +154,10 @@ def shrink(frames, pixel_A, radius_A, high_A1=1.0, noise_sd=None, seed=0, most=N
     lead, strength = vectors[:kept], weights[:kept].astype(np.float32)
     # what is spread over components below the edge comes back frequency by frequency
     rest = _rest_filter(small, lead, strength, disc, size, coarse_A, high_A1, sd)
+    scores = smooth_in_time(small @ lead.T, strength, time_reach)
     out = np.empty((f, n, n), np.float32)
     for a in range(0, f, 256):
-        found = ((small[a : a + 256] @ lead.T) * strength) @ lead
+        found = scores[a : a + 256] @ lead
         left = _on_grid(small[a : a + 256] - found, disc, size)
         left = scipy.fft.irfft2(scipy.fft.rfft2(left) * rest, s=(size, size))
         inside = _on_grid(found + mean + left.reshape(len(left), -1)[:, disc], disc, size)
