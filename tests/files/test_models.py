@@ -99,6 +99,31 @@ def test_map_and_model_overlay(tmp_path, box_px):
         np.testing.assert_allclose(centroid, site.atom.pos.tolist(), atol=0.002)
 
 
+def test_errors_of_positions_are_in_the_columns_that_mmcif_has_for_them(tmp_path):
+    """Would catch errors in the wrong rows or columns, or an unknown error written as nan."""
+    atoms = some_atoms(5)
+    atoms.covariance_A2[2] = np.nan
+    write_cif(tmp_path / "a.cif", atoms, BOX_PX, PIXEL_A)
+    sites = gemmi.cif.read(str(tmp_path / "a.cif"))[0]
+    for index, axis in enumerate("xyz"):
+        values = list(sites.find_loop(f"_atom_site.Cartn_{axis}_esd"))
+        assert values[2] == "?"
+        known = [float(value) for value in np.delete(values, 2)]
+        np.testing.assert_allclose(known, np.delete(atoms.sigma_A[:, index], 2), atol=1e-5)
+
+
+def test_any_number_may_take_the_b_column_of_a_pdb(tmp_path):
+    """Would catch a strain map that colours the wrong atoms, or says nothing of what it shows."""
+    atoms, strain = some_atoms(), np.linspace(-12.5, 9, 20)
+    write_pdb(tmp_path / "strain.pdb", atoms, BOX_PX, PIXEL_A, b=strain, b_meaning="radial strain, %")
+    sites = [site.atom for site in gemmi.read_structure(str(tmp_path / "strain.pdb"))[0].all()]
+    np.testing.assert_allclose([atom.b_iso for atom in sites], strain, atol=0.006)
+    np.testing.assert_allclose([atom.pos.tolist() for atom in sites], in_file(atoms), atol=0.001)
+    text = (tmp_path / "strain.pdb").read_text()
+    assert "radial strain, %" in text
+    assert "ANISOU" not in text
+
+
 def test_csv_round_trip_keeps_all(tmp_path):
     """Would catch a covariance without its off-diagonals, an extra column lost, or the origin added twice."""
     atoms = some_atoms()

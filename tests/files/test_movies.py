@@ -1,6 +1,7 @@
 """Movies of every kind: frames come back as they were written; what is broken is named."""
 
 import logging
+from pathlib import Path
 
 import h5py
 import mrcfile
@@ -163,6 +164,28 @@ def test_broken_movies_are_refused_in_one_sentence(tmp_path):
     assert "complex" in broken("fourier.mrc", packed)
 
 
+def test_the_shared_movies(tmp_path):
+    """Would catch a real file's header misread: frames, pixel size and mean count as its notes say."""
+    path = Path(__file__).resolve().parents[2] / "../shared/data/pt314/movie.mrc"
+    if not path.exists():
+        pytest.skip("the shared movies are not beside this copy of perrin")
+    movie = open_movie(path)
+    assert movie.shape == (2400, 152, 152)
+    assert movie.pixel_size_A == 0.358
+    assert movie.read(2390, 2400).mean() == pytest.approx(17, rel=0.02)
+
+
+def test_a_movie_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    """Would catch the traceback of a file without permission or on a broken disk."""
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = write_mrc(tmp_path / "movie.mrc", counts())
+    monkeypatch.setattr("builtins.open", refuse)
+    assert "Permission denied" in refusal(path)
+
+
 def test_read_beyond_the_movie_is_an_error(tmp_path):
     """Would catch a short last chunk that shifts every later frame."""
     movie = open_movie(write_mrc(tmp_path / "movie.mrc", counts()))
@@ -310,6 +333,7 @@ def test_folder_of_frames(tmp_path, suffix):
     movie = open_movie(folder)
     np.testing.assert_array_equal(movie.read(0, 12), data)
     np.testing.assert_array_equal(movie.read(9, 12), data[9:12])
+    np.testing.assert_array_equal(open_movie([folder]).read(9, 12), data[9:12])
     listed = open_movie([folder / f"frame_{index}{suffix}" for index in (3, 1)])
     np.testing.assert_array_equal(listed.read(0, 2), data[[3, 1]])
     np.save(folder / "frame_5.npy", data[0, :4][None])

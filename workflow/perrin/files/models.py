@@ -91,16 +91,36 @@ def read_atoms(path, box_px, pixel_A):
 
 
 def write_cif(path, atoms, box_px, pixel_A, title="perrin"):
-    """Write an atomic model as mmCIF: occupancies, B and anisotropic U from the covariance of the errors."""
+    """Write an atomic model as mmCIF: occupancies, B and anisotropic U from the covariance of the errors.
+
+    The errors themselves are in mmCIF's own columns for them, Cartn_x_esd, Cartn_y_esd, Cartn_z_esd.
+    """
     document = _structure(atoms, box_px, pixel_A, title).make_mmcif_document()
     document[0].set_pair("_struct.pdbx_descriptor", gemmi.cif.quote(f"B and U hold {B_MEANING}"))
+    sites = document[0].find_loop("_atom_site.id").get_loop()
+    if sites:
+        sites.add_columns([f"_atom_site.Cartn_{axis}_esd" for axis in "xyz"], "?")
+        for axis, errors in zip("xyz", atoms.sigma_A.T, strict=True):
+            column = document[0].find_loop(f"_atom_site.Cartn_{axis}_esd")
+            for index, error in enumerate(errors):
+                column[index] = f"{error:.5f}" if np.isfinite(error) else "?"
     write_text(path, document.as_string())
 
 
-def write_pdb(path, atoms, box_px, pixel_A, title="perrin"):
-    """Write an atomic model as PDB: occupancy, B and ANISOU from the errors' covariance, to 0.001 A."""
-    remark = f"REMARK   3 B AND U: {B_MEANING.upper()}\n"
-    text = _structure(atoms, box_px, pixel_A, title).make_pdb_string(gemmi.PdbWriteOptions(minimal=True))
+def write_pdb(path, atoms, box_px, pixel_A, title="perrin", b=None, b_meaning=B_MEANING):
+    """Write an atomic model as PDB: occupancy, B and ANISOU from the errors' covariance, to 0.001 A.
+
+    b : (n,) values for the B column instead (a strain, a coordination number), to colour atoms by in any viewer; then
+        there is no ANISOU
+    b_meaning : what the B column holds; it goes into a remark at the head of the file
+    """
+    structure = _structure(atoms, box_px, pixel_A, title)
+    if b is not None:
+        for site, value in zip(structure[0].all(), b, strict=True):
+            site.atom.b_iso = float(value)
+            site.atom.aniso = gemmi.SMat33f(0, 0, 0, 0, 0, 0)
+    remark = f"REMARK   3 B COLUMN: {b_meaning}\n"
+    text = structure.make_pdb_string(gemmi.PdbWriteOptions(minimal=True))
     head, _, tail = text.partition("CRYST1")
     write_text(path, f"{head}{remark}CRYST1{tail}")
 

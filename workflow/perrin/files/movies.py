@@ -20,7 +20,7 @@ log = logging.getLogger("perrin")
 PIXEL_TOLERANCE = 0.005
 COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip -k"),
-    b"BZ": ("bzip2", "bunzip2 -k"),
+    b"BZh": ("bzip2", "bunzip2 -k"),
     b"\xfd7zXZ\x00": ("xz", "unxz -k"),
     b"\x28\xb5\x2f\xfd": ("zstandard", "unzstd"),
     b"PK\x03\x04": ("zip", "unzip"),
@@ -78,6 +78,8 @@ def open_movie(path, pixel_size_A=None):
 
 def open_frames(path):
     """`open_movie` without its demand for two frames and without a given pixel size."""
+    if isinstance(path, (list, tuple)) and len(path) == 1:
+        path = path[0]
     if isinstance(path, (list, tuple)):
         from perrin.files.movie_folder import open_files
 
@@ -91,16 +93,20 @@ def open_frames(path):
         from perrin.files.movie_folder import open_folder
 
         return open_folder(path)
-    with open(path, "rb") as file:
-        start = file.read(8)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions and its disk"
+        ) from error
     if not start:
         raise InputError(f"{path}: the file is empty (0 bytes); copy it again from where it was recorded")
     for magic, (name, command) in COMPRESSED.items():
         if start.startswith(magic):
             raise InputError(
                 f"{path}: compressed with {name}, of which frames cannot be read one by one; "
-                "unpack it first: "
-                f"{command} {path.name}"
+                f"unpack it first: {command} {path.name}"
             )
     return _opener(path, start)(path)
 

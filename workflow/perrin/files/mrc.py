@@ -152,10 +152,11 @@ def _permissive_header(path):
 
 
 def _plausible(raw):
-    """Whether the numbers can be those of an MRC header: sizes positive and below a million, a known mode."""
+    """Whether the numbers can be those of an MRC header: positive sizes, a known mode."""
     sizes = [int(raw.nx), int(raw.ny), int(raw.nz)]
     known = int(raw.mode) in (0, 1, 2, 3, 4, 6, 12, 101)
-    return known and all(0 < size < 100_000_000 for size in sizes) and sizes[0] * sizes[1] < 1e10
+    possible = all(0 < size < 100_000_000 for size in sizes) and sizes[0] * sizes[1] < 1e10
+    return known and possible and int(raw.nsymbt) >= 0
 
 
 def _what_instead(path):
