@@ -3,8 +3,20 @@
 import logging
 import sys
 import time
+from contextlib import contextmanager
 
 log = logging.getLogger("perrin")
+_shown = []  # terminals, innermost last: (stream, title)
+
+
+@contextmanager
+def on_terminal(stream, title=""):
+    """Draw the bars on this stream where it is a terminal, with a title before them, beside the lines in the log."""
+    _shown.append((stream, title))
+    try:
+        yield
+    finally:
+        _shown.pop()
 
 
 def progress(items, label, total=None, every_s=5.0):
@@ -16,19 +28,21 @@ def progress(items, label, total=None, every_s=5.0):
     every_s : seconds between two lines of the log; a terminal gets a bar, redrawn five times a second
     """
     total = len(items) if total is None else total
-    bar = sys.stderr.isatty()
-    start = last = time.monotonic()
+    stream, title = _shown[-1] if _shown else (sys.stderr, "")
+    bar = stream.isatty()
+    lines = stream is not sys.stderr or not bar
+    start = logged = drawn = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - last < (0.2 if bar else every_s) and not (bar and done == total):
-            continue
-        last = now
         left = (now - start) / done * (total - done)
-        if bar:
+        if lines and now - logged >= every_s:
+            log.info("%s: %d of %d, %.0f s left", label, done, total, left)
+            logged = now
+        if bar and (now - drawn >= 0.2 or (done == total and drawn > start)):
             filled = round(30 * done / max(total, 1))
             end = "\n" if done == total else ""
-            sys.stderr.write(f"\r{label} [{'#' * filled:<30}] {done}/{total}, {left:.0f} s left {end}")
-            sys.stderr.flush()
-        else:
-            log.info("%s: %d of %d, %.0f s left", label, done, total, left)
+            before = f"{title}: " if title else ""
+            stream.write(f"\r{before}{label} [{'#' * filled:<30}] {done}/{total}, {left:.0f} s left {end}")
+            stream.flush()
+            drawn = now

@@ -1,0 +1,184 @@
+# What the other rule files share; the only one with functions.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.current_basedir).parent
+sys.path.insert(0, str(ROOT / "workflow"))  # scripts inherit it
+
+from perrin.closure import code_digests
+from perrin.files.elements import TABLE, element
+from perrin.files.errors import InputError
+from perrin.settings import complete, digest, read_schema, read_sheet, seed_of
+
+
+def here_or_home(path):
+    """The file in the working directory, or else the one that comes with perrin."""
+    return path if Path(path).exists() else str(ROOT / path)
+
+
+configfile: here_or_home("config/config.yaml")
+
+
+def checked(read, *arguments):
+    """What a reader of settings returns; its one sentence ends the run before any job."""
+    try:
+        return read(*arguments)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def schema(name):
+    return read_schema(ROOT / "config" / "schemas" / f"{name}.schema.yaml")
+
+
+config = checked(complete, config, schema("config"))
+SHEET = here_or_home(config["trajectories"])
+ROWS = {row["name"]: row for row in checked(read_sheet, SHEET, schema("trajectories"))}
+TRAJECTORIES = list(ROWS)
+DEMO = "results/demo/movie/movie.mrc"
+
+# What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
+FACTS = {
+    "track": "name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed",
+    "subtract_graphene": "pixel_size_A",
+    "denoise": "seed",
+    "classes2d": "element frame_override",
+    "average3d": "element frame_rate_hz seed",
+    "segment": "frame_rate_hz segments_override seed",
+    "window3d": "element window seed",
+    "model": "element window seed",
+    "events": "frame_rate_hz seed",
+    "statistics": "name element frame_rate_hz window_name seed",
+    "dynamics": "name element frame_rate_hz seed",
+}
+
+
+wildcard_constraints:
+    trajectory="|".join(TRAJECTORIES),
+    window=r"f\d{6,}-\d{6,}",
+
+
+localrules:
+    all,
+
+
+def section(stage):
+    """cfg of a stage's rule: its config section, the facts of the sheet that it needs, its seed."""
+
+    def of(wildcards):
+        row, cfg = ROWS[wildcards.trajectory], dict(config[stage])
+        for fact in FACTS[stage].split():
+            if fact == "seed":
+                cfg["seed"] = seed_of(config["seed"], stage, row["name"])
+            elif fact == "window":
+                cfg["first_frame"], cfg["last_frame"] = frames_of(wildcards.window)
+            elif fact == "window_name":
+                cfg["window"] = wildcards.window
+            elif fact in OVERRIDES:
+                cfg[fact] = next(iter(override(fact)(wildcards)), None)
+            else:
+                cfg[fact] = row[fact]
+        return cfg
+
+    return of
+
+
+def code(module, elements=True):
+    """Digests of the code that a rule runs, and of the element's constants where the code reads them."""
+
+    def of(wildcards):
+        digests = code_digests(module)
+        if (
+            elements
+            and "perrin.files.elements" in digests
+            and "trajectory" in wildcards.keys()
+        ):
+            symbol = ROWS[wildcards.trajectory]["element"]
+            digests[f"config/{TABLE.name} {symbol}"] = digest(element(symbol))
+        return digests
+
+    return of
+
+
+OVERRIDES = {
+    "frame_override": "config/frames/{}.csv",
+    "segments_override": "config/segments/{}.tsv",
+}
+
+
+def override(fact):
+    """The file by which a person overrules frames or windows of a trajectory, where there is one."""
+
+    def of(wildcards):
+        path = OVERRIDES[fact].format(wildcards.trajectory)
+        return [path] if Path(path).exists() else []
+
+    return of
+
+
+def movie(wildcards):
+    """The movie of a trajectory: as the sheet says, and the demo's in the working directory."""
+    path = Path(ROWS[wildcards.trajectory]["movie"])
+    if os.path.normpath(path.absolute()) == os.path.normpath(ROOT / DEMO):
+        return DEMO
+    if not path.exists():
+        raise WorkflowError(
+            f"{SHEET}, trajectory {wildcards.trajectory}: no movie {path}; "
+            "correct the path, which is taken from the sheet's folder"
+        )
+    return str(path)
+
+
+def frames_of(window):
+    """First and last frame of a window, from its name."""
+    first, last = window[1:].split("-")
+    return int(first), int(last)
+
+
+def windows_of(wildcards):
+    """Names of a trajectory's windows, in time order; waits for segment."""
+    table = checkpoints.segment.get(trajectory=wildcards.trajectory).output.windows
+    lines = Path(table).read_text().splitlines()
+    column = lines[0].split("\t").index("window")
+    return [line.split("\t")[column] for line in lines[1:]]
+
+
+def in_windows(*names):
+    """Paths of files of all windows of a trajectory, window by window."""
+
+    def of(wildcards):
+        folder = f"results/{wildcards.trajectory}/windows"
+        return [
+            f"{folder}/{window}/{name}"
+            for window in windows_of(wildcards)
+            for name in names
+        ]
+
+    return of
+
+
+def mb(base, share):
+    """Memory of a job [MB]: a base and a share of the input's size, half as much again at each attempt."""
+
+    def of(wildcards, input, attempt):
+        return int((base + share * input.size_mb) * (1 + 0.5 * (attempt - 1)))
+
+    return of
+
+
+def minutes(base, per_gb):
+    """Time of a job [minutes]: a base and so much for each GB of input, twice as much at each attempt."""
+
+    def of(wildcards, input, attempt):
+        return int((base + per_gb * input.size_mb / 1000) * attempt) + 1
+
+    return of
+
+
+def say_where(page):
+    """Tell the terminal where the report is."""
+    if Path(page).exists():
+        print(f"\nThe report is {Path(page).resolve()}\n", file=sys.stderr)
