@@ -51,6 +51,10 @@ def test_mrc_of_every_mode_and_byte_order(tmp_path, mode, order):
     assert movie.read(0, 7).dtype == np.float32
     np.testing.assert_array_equal(movie.read(0, 7), data)
     np.testing.assert_array_equal(movie.read(3, 5), data[3:5])
+    assert movie.sections(3, 5).dtype.isnative
+    assert movie.sections(3, 5).dtype == (
+        np.float32 if mode == 12 else np.uint8 if mode == 0 else TYPES[mode]
+    )
 
 
 def test_volume_flag_and_missing_stamps_are_named_not_fatal(tmp_path, caplog):
