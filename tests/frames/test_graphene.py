@@ -100,6 +100,7 @@ def test_sheets_are_reported_per_block(tmp_path):
     assert np.abs(difference_deg(table["angle_2_deg"], 24)).max() < 0.3
     assert np.allclose(table["contrast_1_pct"], 1.8, atol=0.2)
     assert np.abs(table["scale"] - 1).max() < 0.003
+    assert table["power_lost_pct"].isna().all()  # there is no particle whose power could be lost
 
 
 @pytest.mark.parametrize("method", METHODS)

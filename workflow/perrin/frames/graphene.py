@@ -40,7 +40,10 @@ COLUMNS = {
     "contrast_2_pct": ("%", "the same of sheet 2"),
     "scale": ("", "length of graphene's reflections over the expected one; 1 where the pixel size is right"),
     "pixel_size_graphene_A": ("A", "pixel size that brings the reflections to 2.13 and 1.23 angstrom"),
-    "power_lost_pct": ("%", "share of the particle's power at 0.36-0.95 1/A that the subtraction took away"),
+    "power_lost_pct": (
+        "%",
+        "share of the particle's power at 0.36-0.95 1/A that the subtraction took away; empty: too weak to say",
+    ),
     "protected_pct": (
         "%",
         "share of notched spots left alone because they hold a reflection of the particle",
@@ -197,7 +200,7 @@ def subtract_graphene(
     unit = sd if noise == "measured" else 1.0
 
     blocks = len(first)
-    before, after = np.zeros(blocks), np.zeros(blocks)
+    before, after, looked_at = np.zeros(blocks), np.zeros(blocks), np.zeros(blocks)
     guarded = np.zeros((blocks, 2))
     share, error = np.empty(count), np.empty(count)
     surroundings = np.hypot(*(np.indices((n, n)) - n // 2)) * pixel_A > min(extent_A, 0.35 * n * pixel_A)
@@ -229,6 +232,7 @@ def subtract_graphene(
             for b in np.unique(block_of[some_rows]):
                 own = block_of[some_rows] == b
                 before[b] += _excess(raw[::8][own], pixel_A, extent_A)
+                looked_at[b] += own.sum()
                 after[b] += _excess(images[::8][own], pixel_A, extent_A)
     offset = int(table["frame"].iloc[0])
     write_table(
@@ -244,7 +248,7 @@ def subtract_graphene(
                 "contrast_2_pct": 100 * contrast[:, 1],
                 "scale": scale,
                 "pixel_size_graphene_A": pixel_A * scale,
-                "power_lost_pct": 100 * (1 - after / np.where(before > 0, before, np.nan)),
+                "power_lost_pct": 100 * (1 - after / np.where(before > 0.02 * looked_at, before, np.nan)),
                 "protected_pct": 100 * guarded[:, 0] / np.where(guarded[:, 1] > 0, guarded[:, 1], np.nan),
                 "noise": np.full(blocks, sd),
             }

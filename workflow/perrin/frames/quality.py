@@ -53,7 +53,8 @@ def features(images, pixel_A, radius_A):
         gathered = scipy.fft.irfft2(scipy.fft.rfft2(energy) * disc, s=(n, n))[:, outside]
         out["outside_energy"][rows] = gathered.max(1) / white if outside.any() else np.nan
     # independent numbers in disc and band, each with a chi square of one degree of freedom
-    freedom = np.pi * radius_A**2 * np.pi * (LATTICE_A1[1] ** 2 - LATTICE_A1[0] ** 2)
+    top = min(LATTICE_A1[1], nyquist)
+    freedom = np.pi * radius_A**2 * np.pi * max(top**2 - LATTICE_A1[0] ** 2, 0.1)
     out["band_sigma"] = np.full(f, np.sqrt(2 / freedom))
     return out
 
