@@ -20,7 +20,7 @@ SHARED = {
     "perrin.files.poses:POSE_COLUMNS": "Poses",
     "perrin.files.models:ATOM_COLUMNS": "Atoms",
 }
-# stage: [(path below results/, where its columns stand or None, what it is)]
+# stage: [(path below results/{trajectory}/, where its columns stand or None, what it is)]
 STAGES = {
     "track": [
         ("track/tracks.csv", "perrin.frames.track:COLUMNS", "where the particle is, frame by frame"),
@@ -142,7 +142,6 @@ STAGES = {
             "perrin.states.statistics:DEPTH_COLUMNS",
             "strain and order against depth",
         ),
-        ("windows/{window}/strain.pdb", None, "the atoms with radial strain in the B column"),
     ],
     "dynamics": [
         (
@@ -162,6 +161,24 @@ STAGES = {
         ("dynamics/trajectory.extxyz", None, "all states as one extended XYZ of several frames"),
     ],
 }
+# the same for all trajectories together, paths below results/
+TOGETHER = {
+    "summary": [
+        ("summary/states.csv", "perrin.states.summary:STATES_COLUMNS", "all states of all trajectories"),
+        (
+            "summary/trajectories.csv",
+            "perrin.states.summary:TRAJECTORIES_COLUMNS",
+            "all trajectories, one row each",
+        ),
+        ("summary/summary.png", None, "the figure of all trajectories"),
+        ("summary/summary.svg", None, "the same, to be scaled"),
+    ],
+    "report": [("report/index.html", None, "the report: one file that opens without a network")],
+    "demo": [
+        ("demo/movie/movie.mrc", None, "the demo's movie, made by the simulator"),
+        ("demo/truth/frames.csv", None, "its truth, read by the report alone; beside it the true atoms"),
+    ],
+}
 
 
 def main():
@@ -179,9 +196,20 @@ def page():
         "Paths are below `results/{trajectory}/`. `{window}` is named by its first and last frame, as in",
         "`f000000-001199`. Frames count in the movie, from 0. Beside every table lies `NAME.columns.json` with the",
         "same names, units and meanings; beside the outputs of every stage a provenance JSON. Units, axes and origins:",
-        "[conventions.md](conventions.md).",
+        "[conventions.md](conventions.md). What each job cost is in `timings/`, what it said in `logs/`.",
     ]
-    for stage, files in STAGES.items():
+    parts += _stages(STAGES)
+    parts += ["", "# All trajectories together, below `results/`"]
+    parts += _stages(TOGETHER)
+    parts += ["", "# Tables that several stages write"]
+    for source, title in SHARED.items():
+        parts += ["", f"### {title}", "", *_table(columns(source))]
+    return "\n".join(parts) + "\n"
+
+
+def _stages(stages):
+    parts = []
+    for stage, files in stages.items():
         parts += ["", f"## {stage}", ""]
         for path, source, what in files:
             parts.append(f"- `{path}`: {what}" + (f" ({_link(source)})" if source in SHARED else ""))
@@ -189,10 +217,7 @@ def page():
             found = columns(source) if source and source not in SHARED else None
             if found:
                 parts += ["", f"### {path}", "", *_table(found)]
-    parts += ["", "## Tables that several stages write"]
-    for source, title in SHARED.items():
-        parts += ["", f"### {title}", "", *_table(columns(source))]
-    return "\n".join(parts) + "\n"
+    return parts
 
 
 def columns(source):

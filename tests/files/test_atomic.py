@@ -44,7 +44,7 @@ def test_results_have_the_permissions_of_ordinary_files(tmp_path):
 
 
 def test_killed_process_leaves_no_result(tmp_path):
-    """Would catch a result that exists, half written, after SIGKILL: Snakemake would take it for whole."""
+    """Would catch a result that exists, half written, after SIGKILL, which Snakemake would take for whole, or litter that stays."""
     path = tmp_path / "result.mrcs"
     code = (
         "import os, signal, numpy as np\n"
@@ -58,6 +58,8 @@ def test_killed_process_leaves_no_result(tmp_path):
     assert ended.returncode == -signal.SIGKILL
     assert not path.exists()
     assert all(file.name.startswith(".") for file in tmp_path.iterdir())
+    write_text(path, "the next attempt")
+    assert [file.name for file in tmp_path.iterdir()] == ["result.mrcs"]
 
 
 def test_json_of_numpy_values(tmp_path):

@@ -15,11 +15,14 @@ def whole(path):
 
     The temporary name is hidden, keeps the suffix (libraries choose formats by it) and lies in the same
     folder, so that the rename is atomic. Missing folders are made. A failure leaves an older `path` as it
-    was.
+    was. What a killed process left of an earlier attempt is removed: no two processes write one file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    prefix = f".{path.name}~"
+    for left in [file for file in path.parent.iterdir() if file.name.startswith(prefix)]:
+        left.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
