@@ -44,7 +44,7 @@ def test_results_have_the_permissions_of_ordinary_files(tmp_path):
 
 
 def test_killed_process_leaves_no_result(tmp_path):
-    """Would catch a result that exists, half written, after SIGKILL, which Snakemake would take for whole, or litter that stays."""
+    """Would catch half a result after SIGKILL, which Snakemake would take for whole, or litter that stays."""
     path = tmp_path / "result.mrcs"
     code = (
         "import os, signal, numpy as np\n"
