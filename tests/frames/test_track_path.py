@@ -23,7 +23,7 @@ class Frames:
     """A movie in memory, as open_movie would give it."""
 
     def __init__(self, counts):
-        self.counts, self.shape = counts, counts.shape
+        self.counts, self.shape, self.dtype, self.path = counts, counts.shape, counts.dtype, "movie.mrc"
 
     def sections(self, first, stop):
         return self.counts[first:stop]

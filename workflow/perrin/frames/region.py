@@ -3,16 +3,12 @@
 import numpy as np
 from numba import njit, prange
 
-from perrin.files.errors import InputError
+from perrin.files.movies import refuse_nonfinite
 from perrin.frames import pixels
 from perrin.frames.energy import BIN_PX
 
 READ_BYTES = 64_000_000
 MARGIN_PX = 48  # room for the box to move before the region must follow
-NOT_NUMBERS = (
-    "frame {} of the movie holds values that are not numbers; leave it out with first_frame or last_frame, "
-    "or export the movie again"
-)
 
 
 def region_size(radius_px, box_px):
@@ -71,7 +67,7 @@ def read_region(movie, begin, stop, region, faulty, mean_count):
     for low in range(begin, stop, step):
         part = movie.sections(low, min(low + step, stop))
         counts[low - begin : low - begin + len(part)] = part[:, y0:y1, x0:x1]
-    _refuse_not_numbers(counts, begin)
+    refuse_nonfinite(counts, movie, begin)
     inside = (faulty >= [y0, x0]).all(1) & (faulty < [y1, x1]).all(1)
     pixels.repair(counts, faulty[inside] - [y0, x0])
     return counts, ~pixels.blank_frames(counts, mean_count)
@@ -86,22 +82,15 @@ def mean_field(movie, begin, good, faulty):
         _accumulate(total, np.ascontiguousarray(movie.sections(begin + low, begin + low + len(rows))), rows)
     if not np.isfinite(total).all():
         for frame in range(begin, begin + len(good)):
-            _refuse_not_numbers(movie.sections(frame, frame + 1), frame)
+            refuse_nonfinite(movie.sections(frame, frame + 1), movie, frame)
     return pixels.repair((total / max(good.sum(), 1))[None], faulty)[0]
 
 
 def read_frames(movie, begin, stop):
     """Whole frames begin .. stop - 1, float32, refused where they hold values that are not numbers."""
     counts = np.array(movie.sections(begin, stop), np.float32)
-    _refuse_not_numbers(counts, begin)
+    refuse_nonfinite(counts, movie, begin)
     return counts
-
-
-def _refuse_not_numbers(counts, begin):
-    if np.issubdtype(counts.dtype, np.floating) and not np.isfinite(counts.sum(dtype=float)):
-        rows = np.flatnonzero(~np.isfinite(counts).all((1, 2)))
-        if len(rows):
-            raise InputError(NOT_NUMBERS.format(begin + int(rows[0])))
 
 
 @njit(cache=True, parallel=True)
