@@ -1,0 +1,418 @@
+"""The crystal lattice that fits the atoms best: orientation found, sites assigned, outliers trimmed, errors given."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from perrin.imaging import lattice
+from perrin.states.neighbours import both_ways, pairs
+
+BASIS = {
+    "fcc": np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]),
+    "bcc": np.array([[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "hcp": np.array([[0, 0, 0], [1 / 3, 2 / 3, 0.5]]),
+}
+MIN_ATOMS = 13  # a centre and its neighbours: fewer atoms fit lattices of any orientation
+
+
+@dataclass(frozen=True)
+class LatticeFit:
+    """A fitted lattice: r = origin + cell.T @ site, sites being points of `system` in fractions of the cell.
+
+    status : "fits", "does not fit" or "too few atoms"; why : one sentence
+    cell_A : (3, 3) fitted cell vectors as rows, in the body frame; of the equivalent choices, nearest the body's axes
+    bulk_A : (3, 3) cell vectors of the bulk lattice turned by `rotation`
+    rotation : (3, 3) proper rotation from the ideal cell's axes to the body frame (polar part of the deformation)
+    stretch : (3, 3) symmetric right stretch U in the crystal's axes, deformation = rotation @ U
+    origin_A : (3,)
+    site : (n, 3) fractions of the cell, for every atom its nearest site
+    on_lattice : (n,) bool: nearest its site of all atoms, and not trimmed
+    residual_A : (n, 3) position minus site
+    rms_A : of the residuals of the atoms on the lattice
+    share : on_lattice's mean; duplicates : sites that two atoms claim
+    length_A, length_sigma_A : (3,) cell edges and their standard errors
+    angle_deg, angle_sigma_deg : (3,) alpha, beta, gamma
+    a_A, a_sigma_A : lattice constant from the cell's volume, and its standard error
+    """
+
+    system: str
+    status: str
+    why: str
+    cell_A: np.ndarray
+    bulk_A: np.ndarray
+    rotation: np.ndarray
+    stretch: np.ndarray
+    origin_A: np.ndarray
+    site: np.ndarray
+    on_lattice: np.ndarray
+    residual_A: np.ndarray
+    rms_A: float
+    share: float
+    duplicates: int
+    length_A: np.ndarray
+    length_sigma_A: np.ndarray
+    angle_deg: np.ndarray
+    angle_sigma_deg: np.ndarray
+    a_A: float
+    a_sigma_A: float
+
+    @property
+    def fits(self):
+        return self.status == "fits"
+
+
+def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15):
+    """Fit a lattice to atoms, in any orientation. Returns a LatticeFit; never raises for strange atoms.
+
+    xyz : (n, 3) angstrom
+    system : "fcc", "bcc" or "hcp"; bulk_A : bulk lattice constant; c_over_a : hcp only
+    min_share, max_rms : the lattice "fits" where at least this share of atoms lies on sites of their own, with a root
+        mean square residual of at most max_rms nearest-neighbour distances
+
+    The orientation and scale come from the vectors between neighbours (their Patterson sum over the low reflections),
+    searched over all of orientation space. Then assignment to the nearest site of the lattice (parity enforced by
+    construction: only sites exist) alternates with least squares, from the middle of the particle outwards, so that a
+    wrong scale is mended before far atoms are assigned; atoms far from their sites are trimmed. Standard errors
+    take residuals as independent; strain fields are not, so they are lower bounds.
+    """
+    xyz = np.asarray(xyz, float)
+    nearest = lattice.nearest_distance(system, bulk_A)
+    ideal = lattice.cell(system, bulk_A, *([c_over_a] if c_over_a else []))
+    if len(xyz) < MIN_ATOMS:
+        return _nothing(xyz, system, ideal, f"{len(xyz)} atoms; at least {MIN_ATOMS} are needed")
+    best = None
+    for rotation, scale in _orientations(xyz, system, bulk_A, c_over_a, nearest):
+        for start in _starts(xyz):
+            if best is not None and best[0] > 0.9 * len(xyz):
+                break
+            cell = scale * ideal @ rotation.T
+            for coset in (
+                BASIS["hcp"] if system == "hcp" else BASIS[system][:1]
+            ):  # which sublattice the atom is on
+                fit = _grow(xyz, cell, xyz[start] - coset @ cell, system, nearest)
+                if fit is not None and (best is None or fit[0] > best[0]):
+                    best = fit
+        if best is not None and best[0] > 0.9 * len(xyz):
+            break
+    if best is None:
+        return _nothing(xyz, system, ideal, "no orientation of the lattice holds enough atoms")
+    return _describe(xyz, best, system, ideal, nearest, min_share, max_rms)
+
+
+def lattice_sites(fit, fractions):
+    """(m, 3) positions of fitted sites given in fractions of the cell, angstrom."""
+    return fit.origin_A + np.asarray(fractions) @ fit.cell_A
+
+
+def bulk_sites(fit, fractions):
+    """(m, 3) positions of the same sites in the bulk lattice turned as the fitted one, about the same origin."""
+    return fit.origin_A + np.asarray(fractions) @ fit.bulk_A
+
+
+def nearest_site(xyz, cell_A, origin_A, system):
+    """(fraction, distance): the nearest lattice site of each point, in fractions of the cell, and how far it is."""
+    relative = (np.asarray(xyz) - origin_A) @ np.linalg.inv(cell_A)
+    best, distance = None, None
+    for coset in BASIS[system]:
+        candidate = np.round(relative - coset) + coset
+        d = np.linalg.norm((relative - candidate) @ cell_A, axis=1)
+        if best is None:
+            best, distance = candidate, d
+        else:
+            nearer = d < distance - 1e-12
+            best = np.where(nearer[:, None], candidate, best)
+            distance = np.where(nearer, d, distance)
+    return best, distance
+
+
+def _orientations(xyz, system, bulk_A, c_over_a, nearest, keep=4, most=600):
+    """Yield the best few (rotation, scale) by the Patterson sum of the vectors between near atoms."""
+    reach = 1.7 * nearest
+    near = both_ways(pairs(xyz, reach))
+    if len(near) == 0:
+        return
+    centre = np.median(xyz, axis=0)
+    vector = xyz[near[:, 1]] - xyz[near[:, 0]]
+    order = np.argsort(np.linalg.norm(xyz[near[:, 0]] - centre, axis=1), kind="stable")[: 4 * most]
+    vector = vector[order[:: max(1, len(order) // most)]]
+    spots = lattice.reflections(system, bulk_A, 1.9 / nearest, *([c_over_a] if c_over_a else []))
+    power = np.abs(spots.phase) ** 2
+
+    def score(rotation, scale=1.0):
+        # rotation (k, 3, 3); in chunks, so that memory stays small
+        total = np.empty(len(rotation))
+        for first in range(0, len(rotation), 100):
+            G = np.einsum("kij,mj->kmi", rotation[first : first + 100], spots.G) / scale
+            total[first : first + 100] = np.cos(2 * np.pi * (G @ vector.T)).mean(2) @ power
+        return total
+
+    grid = _rotation_grid(system)
+    values = score(grid)
+    chosen, found = np.argsort(-values, kind="stable"), []
+    group = lattice.rotation_group(system)
+    for index in chosen[:40]:
+        # skip what is within 12 degrees of a better one
+        if any(_angle(grid[index], other, group) < np.radians(12) for other in found):
+            continue
+
+        def loss(p, start=grid[index]):
+            return -score((start @ Rotation.from_rotvec(p[:3]).as_matrix())[None], np.exp(p[3]))[0]
+
+        best = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-4})
+        rotation = grid[index] @ Rotation.from_rotvec(best.x[:3]).as_matrix()
+        found.append(rotation)
+        yield rotation, float(np.exp(np.clip(best.x[3], -0.1, 0.1)))
+        if len(found) == keep:
+            break
+
+
+def _rotation_grid(system, spacing_deg=8.0):
+    """(k, 3, 3) rotations no further than about half the spacing from any orientation of a cubic or hcp lattice."""
+    reach = np.radians({"hcp": 105.0}.get(system, 64.0))
+    spacing = np.radians(spacing_deg)
+    axis = np.arange(-int(reach / spacing) - 1, int(reach / spacing) + 2) * spacing
+    vector = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    return Rotation.from_rotvec(vector[np.linalg.norm(vector, axis=1) < reach]).as_matrix()
+
+
+def _angle(first, second, group):
+    """Smallest angle between two orientations of a lattice, radians."""
+    turn = np.einsum("ij,gjk,lk->gil", first, group, second)
+    return np.arccos(np.clip((np.trace(turn, axis1=1, axis2=2).max() - 1) / 2, -1, 1))
+
+
+def _starts(xyz, count=3):
+    """Atoms to grow from: the one nearest the middle, then near ones apart from each other."""
+    middle = np.argsort(np.linalg.norm(xyz - xyz.mean(0), axis=1), kind="stable")
+    chosen = [middle[0]]
+    for index in middle[: max(20, len(xyz) // 4)]:
+        if np.linalg.norm(xyz[chosen] - xyz[index], axis=1).min() > 4.0:
+            chosen.append(index)
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def _grow(xyz, cell, origin, system, nearest):
+    """Least squares from an atom outwards, then to a fixed point. (score, cell, origin) or None."""
+    distance = np.linalg.norm(xyz - origin, axis=1)
+    reach, last = 1.8 * nearest, distance.max()
+    while True:
+        inside = distance <= reach
+        for _ in range(3):
+            step = _step(xyz[inside], cell, origin, system, 0.35 * nearest)
+            if step is None:
+                return None
+            cell, origin = step
+        if reach >= last:
+            break
+        reach = min(1.35 * reach, last)
+    previous = None
+    for _ in range(60):
+        site, off, use = _assign(xyz, cell, origin, system, nearest)
+        step = _solve(xyz[use], site[use])
+        if step is None:
+            return None
+        key = np.round(site * 6).astype(np.int64), use
+        if (
+            previous is not None
+            and np.array_equal(previous[0], key[0])
+            and np.array_equal(previous[1], key[1])
+        ):
+            break
+        previous = key
+        cell, origin = step
+    stretch = np.cbrt(abs(np.linalg.det(cell)))
+    if not 0.8 < stretch / np.cbrt(abs(np.linalg.det(_reference(system, nearest)))) < 1.25:
+        return None
+    # atoms that lie near their own sites count fully, those at the limit not at all
+    return float((1 - (off[use] / (0.35 * nearest)) ** 2).clip(0).sum()), cell, origin
+
+
+def _reference(system, nearest):
+    a = nearest / lattice.nearest_distance(system, 1.0)
+    return lattice.cell(system, a)
+
+
+def _assign(xyz, cell, origin, system, nearest):
+    """(site, distance, use): the nearest sites, and which atoms to trust: nearest of all to its site, not trimmed."""
+    site, off = nearest_site(xyz, cell, origin, system)
+    typical = (
+        1.4826 * np.median(off) / 1.538 if len(off) else 0.0
+    )  # of one axis: median of a 3D Gaussian's radius
+    limit = min(0.35 * nearest, max(4.5 * typical, 0.1 * nearest))
+    order = np.lexsort((off, *site.T.round(6)))
+    ordered = site[order].round(6)
+    first = np.ones(len(site), bool)
+    first[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+    owner = np.zeros(len(site), bool)
+    owner[order[first]] = True
+    return site, off, owner & (off <= limit)
+
+
+def _step(xyz, cell, origin, system, limit):
+    site, off = nearest_site(xyz, cell, origin, system)
+    use = off < limit
+    return _solve(xyz[use], site[use])
+
+
+def _solve(xyz, site):
+    """Least squares of r = origin + site @ cell. (cell, origin), or None where the sites do not span space."""
+    if len(xyz) < 5:
+        return None
+    design = np.c_[np.ones(len(site)), site]
+    solution, _, rank, _ = np.linalg.lstsq(design, xyz, rcond=1e-6)
+    return (solution[1:], solution[0]) if rank == 4 and np.linalg.det(solution[1:]) > 1e-3 else None
+
+
+def _describe(xyz, best, system, ideal, nearest, min_share, max_rms):
+    """A LatticeFit of the fitted cell, in the equivalent choice nearest the body's axes."""
+    _, cell, origin = best
+    group = lattice.rotation_group(system)
+    deformation = cell.T @ np.linalg.inv(ideal.T)  # column vectors: r = F r_ideal
+    turns = np.einsum("ij,gjk->gik", _polar(deformation)[0], group)
+    # to 1e-9, so that ties between equivalent choices do not hang on the last bit
+    turn = group[np.argmax(np.trace(turns, axis1=1, axis2=2).round(9))]
+    deformation = deformation @ turn
+    cell = ideal @ deformation.T
+    # half of the rotations of hcp exchange its two sublattices
+    origins = [origin - coset @ cell for coset in BASIS["hcp"]] if system == "hcp" else [origin]
+    origin = max(origins, key=lambda point: _assign(xyz, cell, point, system, nearest)[2].sum())
+    site, off, use = _assign(xyz, cell, origin, system, nearest)
+    solved = _solve(xyz[use], site[use])
+    if solved is not None:
+        cell, origin = solved
+    rotation, stretch = _polar(cell.T @ np.linalg.inv(ideal.T))
+    residual = xyz - origin - site @ cell
+    rms = float(np.sqrt((residual[use] ** 2).sum(1).mean())) if use.any() else np.nan
+    share = float(use.mean())
+    duplicates = len(site) - len(np.unique(site.round(6), axis=0))
+
+    design = np.c_[np.ones(use.sum()), site[use]]
+    freedom = max(use.sum() - 4, 1)
+    variance = (residual[use] ** 2).sum() / (3 * freedom)
+    scatter = (
+        variance * np.linalg.inv(design.T @ design)[1:, 1:]
+    )  # of the rows of the cell, the same for x, y, z
+    length = np.linalg.norm(cell, axis=1)
+    inverse = np.linalg.inv(cell)
+    volume_gradient = inverse.T / 3  # d ln a / d cell
+    a_bulk = np.linalg.norm(ideal[0])
+    a = a_bulk * np.cbrt(np.linalg.det(cell) / np.linalg.det(ideal))
+    a_sigma = a * np.sqrt(np.einsum("kx,kl,lx->", volume_gradient, scatter, volume_gradient))
+    angle, angle_sigma = _angles(cell, scatter)
+    reasons = []
+    if share < min_share:
+        reasons.append(f"only {100 * share:.0f} % of the atoms lie on sites of one {system} lattice")
+    if not rms <= max_rms * nearest:
+        reasons.append(f"they lie {rms:.2f} A (rms) off their sites")
+    why = (
+        "; ".join(reasons)
+        or f"{100 * share:.0f} % of the atoms lie on sites of one {system} lattice, {rms:.3f} A rms"
+    )
+    return LatticeFit(
+        system=system,
+        status="does not fit" if reasons else "fits",
+        why=why,
+        cell_A=cell,
+        bulk_A=ideal @ rotation.T,
+        rotation=rotation,
+        stretch=stretch,
+        origin_A=origin,
+        site=site,
+        on_lattice=use,
+        residual_A=residual,
+        rms_A=rms,
+        share=share,
+        duplicates=duplicates,
+        length_A=length,
+        length_sigma_A=np.sqrt(np.diag(scatter)),
+        angle_deg=angle,
+        angle_sigma_deg=angle_sigma,
+        a_A=float(a),
+        a_sigma_A=float(a_sigma),
+    )
+
+
+def _polar(deformation):
+    """(R, U) with deformation = R U, R a proper rotation, U symmetric positive."""
+    u, s, vt = np.linalg.svd(deformation)
+    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    return u @ sign @ vt, vt.T @ np.diag(s) @ vt
+
+
+def _angles(cell, scatter):
+    """(alpha, beta, gamma) in degrees with standard errors by linear propagation."""
+    length = np.linalg.norm(cell, axis=1)
+    unit = cell / length[:, None]
+    angle, sigma = np.empty(3), np.empty(3)
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        cosine = unit[i] @ unit[j]
+        sine = np.sqrt(max(1 - cosine**2, 1e-12))
+        gradient = np.zeros((3, 3))
+        gradient[i] = -(unit[j] - cosine * unit[i]) / (length[i] * sine)
+        gradient[j] = -(unit[i] - cosine * unit[j]) / (length[j] * sine)
+        angle[k] = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        sigma[k] = np.degrees(np.sqrt(np.einsum("kx,kl,lx->", gradient, scatter, gradient)))
+    return angle, sigma
+
+
+def _nothing(xyz, system, ideal, why):
+    """The LatticeFit of atoms that no lattice fits at all."""
+    nan3, n = np.full(3, np.nan), len(xyz)
+    return LatticeFit(
+        system=system,
+        status="too few atoms" if n < MIN_ATOMS else "does not fit",
+        why=why,
+        cell_A=np.full((3, 3), np.nan),
+        bulk_A=ideal,
+        rotation=np.eye(3),
+        stretch=np.full((3, 3), np.nan),
+        origin_A=nan3,
+        site=np.full((n, 3), np.nan),
+        on_lattice=np.zeros(n, bool),
+        residual_A=np.full((n, 3), np.nan),
+        rms_A=np.nan,
+        share=0.0,
+        duplicates=0,
+        length_A=nan3,
+        length_sigma_A=nan3,
+        angle_deg=nan3,
+        angle_sigma_deg=nan3,
+        a_A=np.nan,
+        a_sigma_A=np.nan,
+    )
+
+
+def empty_sites(fit, xyz, min_neighbours):
+    """(m, 3) fractions: sites of the fitted lattice that no atom holds, with at least min_neighbours atoms around.
+
+    With 8 of 12 neighbours these are vacancies inside an fcc crystal; with 3, also the places of adatoms.
+    """
+    if not fit.fits:
+        return np.zeros((0, 3))
+    held = fit.site[fit.on_lattice]
+    # vectors from a site to its first shell; in hcp the two sublattices see different ones
+    around = (
+        lattice.sites(fit.system, 1.0, 1.2 * lattice.nearest_distance(fit.system, 1.0))
+        if fit.system != "hcp"
+        else None
+    )
+    if around is None:
+        around = np.r_[BASIS["hcp"], -BASIS["hcp"]]
+        steps = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+        around = (steps + around).reshape(-1, 3)
+    around = around[np.linalg.norm(around, axis=1) > 1e-6]
+    candidate = np.unique((held[:, None] + around[None]).reshape(-1, 3).round(6), axis=0)
+    point = lattice_sites(fit, candidate)
+    real = nearest_site(point, fit.cell_A, fit.origin_A, fit.system)[1] < 1e-3
+    nearest = lattice.nearest_distance(fit.system, fit.a_A)
+    tree = cKDTree(xyz)
+    free = tree.query(point)[0] > 0.5 * nearest
+    candidate, point = candidate[real & free], point[real & free]
+    crowd = np.array([len(c) for c in tree.query_ball_point(point, 1.2 * nearest)], dtype=int)
+    return candidate[crowd >= min_neighbours]
