@@ -1,6 +1,7 @@
 """Movies of every kind: frames come back as they were written; what is broken is named."""
 
 import logging
+import warnings
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 import tifffile
+from mrcfile.dtypes import get_ext_header_dtype
 
 from perrin.files.errors import InputError
 from perrin.files.movies import open_movie, pixel_size, refuse_nonfinite
@@ -23,7 +25,8 @@ def counts(dtype=np.uint8, shape=SHAPE, top=100):
 
 def write_mrc(path, data, order="<", pixel_A=0.358, extended=b"", spoil=None):
     """An MRC file built by mrcfile, then its byte order, extended header or single fields changed by hand."""
-    with mrcfile.new(path, overwrite=True) as mrc:
+    with warnings.catch_warnings(), mrcfile.new(path, overwrite=True) as mrc:
+        warnings.filterwarnings("ignore", "Data array contains NaN")
         mrc.set_data(data)
         mrc.set_image_stack()
         mrc.voxel_size = pixel_A
@@ -89,6 +92,23 @@ def test_pixel_size_that_means_nothing_is_none(tmp_path, size):
     with pytest.raises(InputError, match="pixel_size_A"):
         pixel_size(movie)
     assert open_movie(path, 0.4).pixel_size_A == 0.4
+
+
+def test_pixel_size_of_a_thermo_fisher_extension(tmp_path):
+    """Would catch metres taken for angstrom, or the extension overruling a header that knows."""
+    extension = np.zeros(SHAPE[0], dtype=get_ext_header_dtype(b"FEI1"))
+    extension["Metadata size"] = extension.itemsize
+    extension["Pixel size X"] = 4.1e-11
+    for cell, expected in [(0.0, 0.41), (0.358, 0.358)]:
+
+        def spoil(header, cell=cell):
+            header.exttyp = b"FEI1"
+            header.cella = (cell * header.nx, cell * header.ny, cell)
+
+        path = write_mrc(tmp_path / "movie.mrc", counts(), extended=extension.tobytes(), spoil=spoil)
+        movie = open_movie(path)
+        assert movie.pixel_size_A == expected
+        np.testing.assert_array_equal(movie.read(0, 7), counts())
 
 
 def test_given_pixel_size_wins_with_a_warning(tmp_path, caplog):

@@ -57,7 +57,7 @@ def read_header(path):
             f"{path}: not an MRC file: {size} bytes are fewer than the {HEADER_BYTES} of an MRC header; "
             "check the path or copy the file again"
         )
-    raw, faults = _permissive_header(path)
+    raw, extension, faults = _permissive_header(path)
     if not _plausible(raw):
         raise InputError(f"{path}: not an MRC file: {_what_instead(path)}; check the path")
     mode, extended = int(raw.mode), int(raw.nsymbt)
@@ -78,7 +78,9 @@ def read_header(path):
         faults.append(
             f"axes are marked ({raw.mapc}, {raw.mapr}, {raw.maps}); columns are taken as x, rows as y"
         )
-    return Header(shape, dtype, mode, offset, _pixel(raw, faults), _signed_bytes(raw), tuple(faults))
+    return Header(
+        shape, dtype, mode, offset, _pixel(raw, extension, faults), _signed_bytes(raw), tuple(faults)
+    )
 
 
 def header_bytes(shape, pixel_A, stack, statistics=UNKNOWN_STATISTICS):
@@ -134,12 +136,13 @@ def read_sections(path, dtype, offset, shape, first, stop):
 
 
 def _permissive_header(path):
-    """mrcfile's header in the byte order that makes sense, and what mrcfile found wrong with it."""
+    """mrcfile's header in the byte order that makes sense, FEI's extension or None, and what is wrong with it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             with mrcfile.open(path, permissive=True, header_only=True) as mrc:
                 raw = mrc.header.copy()
+                extension = mrc.indexed_extended_header if raw.exttyp in (b"FEI1", b"FEI2") else None
         except ValueError as error:
             raise InputError(f"{path}: not an MRC file: {error}; check the path") from error
     faults = [str(warning.message) for warning in caught]
@@ -147,8 +150,8 @@ def _permissive_header(path):
         swapped = raw.view(raw.dtype.newbyteorder()).view(np.recarray)
         if _plausible(swapped):
             faults.append("the machine stamp names the wrong byte order")
-            return swapped, faults
-    return raw, faults
+            return swapped, None, faults
+    return raw, extension, faults
 
 
 def _plausible(raw):
@@ -185,8 +188,8 @@ def _data_type(path, mode):
     return np.dtype({0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}[mode])
 
 
-def _pixel(raw, faults):
-    """The step along x in angstrom, or None (and a fault) where the header's numbers mean nothing."""
+def _pixel(raw, extension, faults):
+    """The step along x in angstrom, or None where neither header nor extension has one that makes sense."""
     steps = []
     for length, samples, count in zip(
         (raw.cella.x, raw.cella.y), (raw.mx, raw.my), (raw.nx, raw.ny), strict=True
@@ -195,7 +198,8 @@ def _pixel(raw, faults):
         steps.append(float(length) / samples)
     if not all(np.isfinite(step) and 0 < step < 1e6 for step in steps):
         faults.append(f"the pixel size in the header is not usable ({steps[0]:g} x {steps[1]:g} A)")
-        return None
+        metres = float(extension["Pixel size X"][0]) if extension is not None else 0.0
+        return float(f"{metres * 1e10:.7g}") if 0 < metres < 1e-4 else None
     if abs(steps[0] - steps[1]) > 0.005 * steps[0]:
         faults.append(f"the pixel is not square ({steps[0]:g} x {steps[1]:g} A); the x value is taken")
     return float(f"{steps[0]:.7g}")  # float32 in the file: 0.358, not 0.35799998
