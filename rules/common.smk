@@ -3,8 +3,6 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow"))  # scripts inherit it
 
@@ -27,7 +25,7 @@ def checked(read, *arguments):
     try:
         return read(*arguments)
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(f"error: {error}")
 
 
 def schema(name):
@@ -42,7 +40,7 @@ DEMO = "results/demo/movie/movie.mrc"
 
 # What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
 FACTS = {
-    "track": "name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed",
+    "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed",
     "subtract_graphene": "pixel_size_A",
     "denoise": "seed",
     "classes2d": "element frame_override",
@@ -58,7 +56,7 @@ FACTS = {
 
 wildcard_constraints:
     trajectory="|".join(TRAJECTORIES),
-    window=r"f\d{6,}-\d{6,}",
+    window=r"f\d{6}\d*-\d{6}\d*",
 
 
 localrules:
@@ -77,6 +75,8 @@ def section(stage):
                 cfg["first_frame"], cfg["last_frame"] = frames_of(wildcards.window)
             elif fact == "window_name":
                 cfg["window"] = wildcards.window
+            elif fact == "movie":
+                cfg["movie"] = movie_path(row["name"])
             elif fact in OVERRIDES:
                 cfg[fact] = next(iter(override(fact)(wildcards)), None)
             else:
@@ -91,11 +91,7 @@ def code(module, elements=True):
 
     def of(wildcards):
         digests = code_digests(module)
-        if (
-            elements
-            and "perrin.files.elements" in digests
-            and "trajectory" in wildcards.keys()
-        ):
+        if elements and "perrin.files.elements" in digests and "trajectory" in wildcards.keys():
             symbol = ROWS[wildcards.trajectory]["element"]
             digests[f"config/{TABLE.name} {symbol}"] = digest(element(symbol))
         return digests
@@ -119,17 +115,17 @@ def override(fact):
     return of
 
 
+def movie_path(trajectory):
+    """Where the movie of a trajectory is: as the sheet says, and the demo's in the working directory."""
+    path = Path(ROWS[trajectory]["movie"])
+    at_home = os.path.normpath(path.absolute()) == os.path.normpath(ROOT / DEMO)
+    return DEMO if at_home else str(path)
+
+
 def movie(wildcards):
-    """The movie of a trajectory: as the sheet says, and the demo's in the working directory."""
-    path = Path(ROWS[wildcards.trajectory]["movie"])
-    if os.path.normpath(path.absolute()) == os.path.normpath(ROOT / DEMO):
-        return DEMO
-    if not path.exists():
-        raise WorkflowError(
-            f"{SHEET}, trajectory {wildcards.trajectory}: no movie {path}; "
-            "correct the path, which is taken from the sheet's folder"
-        )
-    return str(path)
+    """The movie of a trajectory, or nothing where there is none: track then says so, and others go on."""
+    path = movie_path(wildcards.trajectory)
+    return [path] if path == DEMO or Path(path).exists() else []
 
 
 def frames_of(window):
@@ -151,11 +147,7 @@ def in_windows(*names):
 
     def of(wildcards):
         folder = f"results/{wildcards.trajectory}/windows"
-        return [
-            f"{folder}/{window}/{name}"
-            for window in windows_of(wildcards)
-            for name in names
-        ]
+        return [f"{folder}/{window}/{name}" for window in windows_of(wildcards) for name in names]
 
     return of
 

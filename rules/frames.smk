@@ -1,7 +1,7 @@
 # Find the particle, follow it, cut its boxes: the only rule that reads the movie.
 rule track:
     input:
-        movie=movie,
+        movie,
     output:
         tracks="results/{trajectory}/track/tracks.csv",
         particle="results/{trajectory}/track/particle.mrcs",

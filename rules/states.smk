@@ -61,12 +61,8 @@ rule dynamics:
 # All trajectories side by side.
 rule summary:
     input:
-        states=expand(
-            "results/{trajectory}/dynamics/states.csv", trajectory=TRAJECTORIES
-        ),
-        categories=expand(
-            "results/{trajectory}/dynamics/category.json", trajectory=TRAJECTORIES
-        ),
+        states=expand("results/{trajectory}/dynamics/states.csv", trajectory=TRAJECTORIES),
+        categories=expand("results/{trajectory}/dynamics/category.json", trajectory=TRAJECTORIES),
     output:
         states_table="results/summary/states.csv",
         trajectories_table="results/summary/trajectories.csv",
@@ -89,3 +85,19 @@ rule summary:
         code=code("perrin.states.summary"),
     script:
         "../workflow/scripts/summary.py"
+
+
+# On demand (snakemake prune): remove the results of windows that are no longer listed.
+rule prune:
+    input:
+        expand("results/{trajectory}/segment/windows.tsv", trajectory=TRAJECTORIES),
+    log:
+        "logs/prune.log",
+    localrule: True
+    conda:
+        "../envs/perrin.yaml"
+    params:
+        cfg={},
+        code={},
+    script:
+        "../workflow/scripts/prune.py"

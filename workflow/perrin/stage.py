@@ -27,8 +27,8 @@ def run(job, function):
     """Run one stage for a Snakemake job and leave its provenance; exit code 1 and no outputs where it fails.
 
     job : the `snakemake` object of a script. Its rule names every input and output that the function takes;
-    inputs without a name only trigger reruns. params.cfg are further arguments, params.code the digests of
-    the code. The output named `provenance` is written here.
+    inputs without a name only bring about reruns, their paths are in params.cfg, which holds all further
+    arguments; params.code are the digests of the code. The output named `provenance` is written here.
     function : dotted name, "perrin.frames.track.track"; imported within the log, and after the threads are set.
     """
     inputs, outputs = _by_name(job.input), _by_name(job.output)
@@ -49,7 +49,7 @@ def run(job, function):
                 write_provenance(
                     provenance,
                     stage=job.rule,
-                    inputs=inputs,
+                    inputs={**inputs, **_unnamed(job.input, inputs)},
                     config=cfg,
                     digests=dict(job.params.code),
                     since=since,
@@ -151,6 +151,13 @@ def _by_name(files):
         name: str(value) if isinstance(value, str) else [str(item) for item in value]
         for name, value in files.items()
     }
+
+
+def _unnamed(files, named):
+    """Inputs without a name, for the record: {"besides": paths}."""
+    known = {path for value in named.values() for path in ([value] if isinstance(value, str) else value)}
+    besides = [str(path) for path in files if str(path) not in known]
+    return {"besides": besides} if besides else {}
 
 
 def _files(outputs):

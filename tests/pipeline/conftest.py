@@ -1,0 +1,140 @@
+"""The real Snakefile and rules around stages that only write their files: what runs when, in seconds."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+STAGE = '''
+from perrin.act import write
+
+
+def {name}(**arguments):
+    """Stand in for the stage."""
+    write(**arguments)
+'''
+ACT = '''
+from pathlib import Path
+
+from perrin.files.errors import InputError
+
+
+def write(**arguments):
+    """Write every output, which are the paths below results where nothing is yet."""
+    movie = arguments.get("movie")
+    if movie and movie.endswith("broken.mrc"):
+        raise InputError(f"{movie}: broken beyond repair; give another movie")
+    for name, value in arguments.items():
+        if isinstance(value, str) and value.startswith("results/") and not Path(value).exists():
+            Path(value).write_text(f"{name}\\n")
+
+
+def write_windows(**arguments):
+    write(**arguments)
+    ends = [(0, 99), (100, 199), (200, 299)]
+    if arguments["segments_override"]:
+        rows = Path(arguments["segments_override"]).read_text().splitlines()[1:]
+        ends = [tuple(map(int, row.split())) for row in rows]
+    lines = ["window\\tfirst_frame\\tlast_frame"]
+    lines += [f"f{a:06d}-{b:06d}\\t{a}\\t{b}" for a, b in ends]
+    Path(arguments["windows"]).write_text("\\n".join(lines) + "\\n")
+'''
+HEADER = "name\tmovie\tframe_rate_hz\telement\tpolarity\n"
+
+
+def stages():
+    """{module: function} of every script."""
+    found = {}
+    for script in sorted((PROJECT / "workflow" / "scripts").glob("*.py")):
+        if match := re.search(r'stage\.run\(snakemake, "(.*)\.(\w+)"\)', script.read_text()):
+            found[match[1]] = match[2]
+    return found
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A copy of the project in which every stage is replaced by one that only writes its files."""
+    home = tmp_path_factory.mktemp("perrin") / "home"
+    ignore = shutil.ignore_patterns("__pycache__", "results")
+    for name in ("rules", "config", "profiles", "envs"):
+        shutil.copytree(PROJECT / name, home / name, ignore=ignore)
+    shutil.copy(PROJECT / "Snakefile", home)
+    shutil.copytree(PROJECT / "workflow" / "scripts", home / "workflow" / "scripts")
+    library = home / "workflow" / "perrin"
+    (library / "files").mkdir(parents=True)
+    for name in ("stage", "closure", "settings", "progress", "prune", "version", "__init__"):
+        shutil.copy(PROJECT / "workflow" / "perrin" / f"{name}.py", library)
+    shutil.copytree(
+        PROJECT / "workflow" / "perrin" / "files", library / "files", dirs_exist_ok=True, ignore=ignore
+    )
+    (library / "act.py").write_text(ACT)
+    for module, function in stages().items():
+        path = home / "workflow" / Path(*module.split(".")).with_suffix(".py")
+        path.parent.mkdir(exist_ok=True)
+        (path.parent / "__init__.py").write_text("")
+        text = STAGE.format(name=function)
+        if function == "segment":
+            text = text.replace("import write", "import write_windows as write")
+        path.write_text(text)
+    strain = library / "states" / "strain.py"
+    strain.write_text('"""Strain."""\n\nLIMIT = 1\n')
+    statistics = library / "states" / "statistics.py"
+    statistics.write_text("import perrin.states.strain\n" + statistics.read_text())
+    return home
+
+
+@pytest.fixture(scope="session")
+def snakemake(project):
+    """run(folder, *arguments) -> (exit code, text): Snakemake of the copied project, at work in a folder."""
+
+    def run(folder, *arguments, cores=2):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile"]
+        command += ["--cores", str(cores), "--directory", folder, *arguments]
+        done = subprocess.run(
+            [str(part) for part in command], cwd=folder, capture_output=True, text=True, timeout=600
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def jobs(text):
+    """{rule: number} of the job table that Snakemake prints first."""
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", text, re.M | re.S)
+    return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines()} if table else {}
+
+
+def ran(text):
+    """{rule: number} of the jobs that were begun."""
+    count = {}
+    for rule in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", text, re.M):
+        count[rule] = count.get(rule, 0) + 1
+    return count
+
+
+def new_folder(path, *rows):
+    """A working folder with a sample sheet of its own, `sheet.tsv`."""
+    path.mkdir()
+    for row in rows:
+        movie = path / row.split("\t")[1]
+        if "missing" not in movie.name:
+            movie.write_text("movie")
+    (path / "sheet.tsv").write_text(HEADER + "".join(row + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(snakemake, tmp_path_factory):
+    """A folder in which the whole workflow ran: two trajectories, three windows each; and what it said."""
+    folder = new_folder(
+        tmp_path_factory.mktemp("work") / "run",
+        "one\tone.mrc\t400\tPt\tbright",
+        "two\ttwo.mrc\t400\tAu\tdark",
+    )
+    code, text = snakemake(folder, "--config", "trajectories=sheet.tsv")
+    assert code == 0, text
+    return folder, text
