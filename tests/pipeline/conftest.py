@@ -26,6 +26,8 @@ from perrin.files.errors import InputError
 def write(**arguments):
     """Write every output, which are the paths below results where nothing is yet."""
     movie = arguments.get("movie")
+    if movie and not Path(movie).exists():
+        raise InputError(f"{movie}: no such movie; correct the path")
     if movie and movie.endswith("broken.mrc"):
         raise InputError(f"{movie}: broken beyond repair; give another movie")
     for name, value in arguments.items():

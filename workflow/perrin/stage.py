@@ -126,17 +126,16 @@ def threads(number):
 
 @contextmanager
 def limited(number):
-    """Hold BLAS, OpenMP, scipy's FFT and numba, as they are loaded now, to `number` threads."""
-    import numba
+    """Hold BLAS, OpenMP and numba, as they are loaded now, and scipy's FFT to `number` threads."""
     import scipy.fft
     from threadpoolctl import threadpool_limits
 
-    before = numba.get_num_threads()
     with ExitStack() as stack:
         stack.enter_context(threadpool_limits(limits=number))
         stack.enter_context(scipy.fft.set_workers(number))
-        numba.set_num_threads(max(1, min(number, numba.config.NUMBA_NUM_THREADS)))
-        stack.callback(numba.set_num_threads, before)
+        if numba := sys.modules.get("numba"):
+            stack.callback(numba.set_num_threads, numba.get_num_threads())
+            numba.set_num_threads(max(1, min(number, numba.config.NUMBA_NUM_THREADS)))
         yield
 
 
