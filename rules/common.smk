@@ -136,7 +136,11 @@ def frames_of(window):
 
 def windows_of(wildcards):
     """Names of a trajectory's windows, in time order; waits for segment."""
-    table = checkpoints.segment.get(trajectory=wildcards.trajectory).output.windows
+    return listed(checkpoints.segment.get(trajectory=wildcards.trajectory).output.windows)
+
+
+def listed(table):
+    """The column `window` of a windows.tsv."""
     lines = Path(table).read_text().splitlines()
     column = lines[0].split("\t").index("window")
     return [line.split("\t")[column] for line in lines[1:]]
@@ -150,6 +154,44 @@ def in_windows(*names):
         return [f"{folder}/{window}/{name}" for window in windows_of(wildcards) for name in names]
 
     return of
+
+
+OF_TRAJECTORY = [
+    *["track/tracks.csv", "track/field.png", "graphene/sheets.csv", "denoise/components.csv"],
+    *["classes2d/classes.mrcs", "classes2d/frames.csv", "classes2d/particle.json", "classes2d/sheet.png"],
+    *["average3d/map.mrc", "average3d/correlation.csv", "average3d/coverage.json", "average3d/lattice.json"],
+    *["segment/windows.tsv", "segment/evidence.csv", "segment/tree.json"],
+    *["events/events.csv", "events/events.svg", "dynamics/states.csv", "dynamics/changes.csv"],
+    *["dynamics/lives.csv", "dynamics/core.csv", "dynamics/rates.csv", "dynamics/category.json"],
+]
+OF_WINDOW = [
+    *[
+        "poses.csv",
+        "map.mrc",
+        "half1.mrc",
+        "half2.mrc",
+        "fsc.csv",
+        "rounds.csv",
+        "coverage.json",
+        "atoms.csv",
+    ],
+    *["atoms.xyz", "density.mrc", "profile.csv", "model.json", "atoms_stats.csv", "state.csv", "depth.csv"],
+]
+
+
+def files_of_windows(wildcards):
+    """Every file of every window that the report shows."""
+    return [
+        f"results/{name}/windows/{window}/{file}"
+        for name in TRAJECTORIES
+        for window in listed(checkpoints.segment.get(trajectory=name).output.windows)
+        for file in OF_WINDOW
+    ]
+
+
+def truth_of_demo():
+    """Truth of the demo's movie, which the report sets beside what was found, when the sheet asks for the demo."""
+    return {name: "results/demo/truth" for name in TRAJECTORIES if movie_path(name) == DEMO}
 
 
 def mb(base, share):

@@ -1,7 +1,12 @@
-# The report: one page that opens without a network.
+# The report: one page that opens without a network. It reads files by their places below results, which are inputs
+# so that it is made again when one of them changes. The summary is among them so that trajectories run side by side.
 rule report:
     input:
-        summary="results/summary/trajectories.csv",
+        expand("results/{trajectory}/{file}", trajectory=TRAJECTORIES, file=OF_TRAJECTORY),
+        files_of_windows,
+        expand("{truth}/frames.csv", truth=truth_of_demo().values()),
+        states_table="results/summary/states.csv",
+        trajectories_table="results/summary/trajectories.csv",
     output:
         index="results/report/index.html",
         provenance="results/report/report.provenance.json",
@@ -17,7 +22,7 @@ rule report:
         mem_mb=mb(2000, 2),
         runtime=minutes(10, 60),
     params:
-        cfg=config["report"],
+        cfg=dict(config["report"], results="results", rows=list(ROWS.values()), truth=truth_of_demo()),
         code=code("perrin.report.page"),
     script:
         "../workflow/scripts/report.py"

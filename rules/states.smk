@@ -7,6 +7,7 @@ rule statistics:
         atoms_stats="results/{trajectory}/windows/{window}/atoms_stats.csv",
         state="results/{trajectory}/windows/{window}/state.csv",
         depth="results/{trajectory}/windows/{window}/depth.csv",
+        strain_pdb="results/{trajectory}/windows/{window}/strain.pdb",
         provenance="results/{trajectory}/windows/{window}/statistics.provenance.json",
     log:
         "logs/{trajectory}/windows/{window}/statistics.log",
