@@ -5,7 +5,8 @@ import pytest
 from clusters import octahedron, shuffled, sphere
 
 from perrin.imaging import lattice
-from perrin.states.lattice_fit import empty_sites, fit_lattice, lattice_sites
+from perrin.states.lattice_fit import fit_lattice, lattice_sites
+from perrin.states.vacancies import vacancies
 
 A0 = 3.9242
 
@@ -98,7 +99,7 @@ def test_vacancies_are_found():
     inside = np.flatnonzero((points**2).sum(1) <= 4)[[0, 5]]
     xyz = np.delete(points, inside, axis=0) * A0 / 2
     fit = fit_lattice(xyz, "fcc", A0)
-    found = lattice_sites(fit, empty_sites(fit, xyz, 8))
+    found = lattice_sites(fit, vacancies(xyz, fit))
     want = points[inside] * A0 / 2
     assert len(found) == 2
     assert np.abs(found[:, None] - want).max(2).min(1).max() < 1e-6

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from perrin.imaging import lattice
-from perrin.states.lattice_fit import empty_sites
+from perrin.states.vacancies import vacancies
 
 # where the centre of the reference sphere lies in the fcc cell: an atom, an octahedral and a tetrahedral
 # hole, a bond's middle, nowhere special
@@ -151,11 +151,6 @@ def coherence_moved(fit, present, move_A):
     """
     value = np.where(_own_site(fit), _in_step(fit, fit.residual_A + move_A), 0.0)[present]
     return float(max(value.mean(), 0.0)) if len(value) else np.nan
-
-
-def vacancies(xyz, fit):
-    """(m, 3) empty sites, fractions of the cell, with at least two thirds of their neighbours present."""
-    return empty_sites(fit, xyz, {"fcc": 8, "bcc": 6, "hcp": 8}[fit.system])
 
 
 def _in_step(fit, offset_A):

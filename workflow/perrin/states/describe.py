@@ -12,6 +12,7 @@ from perrin.imaging import lattice
 from perrin.states import bootstrap, coordination, crystallinity, depth_profile, order, strain, surface
 from perrin.states.lattice_fit import MIN_ATOMS, fit_lattice
 from perrin.states.neighbours import FIRST_SHELL_ATOMS, nearest_distances
+from perrin.states.vacancies import vacancies
 
 STRAIN_METHODS = ("local", "published", "authors")
 CRYSTALLINITY_METHODS = ("coherence", "ks_shells", "ks_distances")
@@ -184,7 +185,7 @@ def describe(
         "mean_hydrostatic_strain_pct": 100 * _mean(local.hydrostatic),
         "mean_shear_strain_pct": 100 * _mean(local.shear),
         "strain_width_A": local.width_A,
-        "vacancies": float(len(crystallinity.vacancies(xyz, fit))),
+        "vacancies": float(len(vacancies(xyz, fit))),
         "disordered_atoms": float((per_atom["similar_bonds"] <= 0.5).sum()),
         "crystallinity_coherence": coherent,
         "crystallinity_ks_shells": scores["ks_shells"],

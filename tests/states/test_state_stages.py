@@ -1,0 +1,253 @@
+"""The three stages on files: what they write, that failed windows pass through, that outputs are the same twice."""
+
+import json
+
+import numpy as np
+import pytest
+from clusters import sphere
+
+from perrin.files.atomic import write_json
+from perrin.files.elements import element
+from perrin.files.errors import InputError
+from perrin.files.models import write_atoms
+from perrin.files.records import Atoms
+from perrin.files.tables import read_table, write_table
+from perrin.states.describe import describe
+from perrin.states.dynamics import dynamics
+from perrin.states.statistics import frames_of, statistics
+from perrin.states.summary import pearson, summary
+
+A = 3.9242
+HEADLINES = (
+    "n_atoms",
+    "diameter_A",
+    "fraction_cn_gt8",
+    "mean_radial_strain_pct",
+    "penetration_depth_A",
+    "crystallinity",
+)
+
+
+def model(xyz, sigma=0.05):
+    n = len(xyz)
+    return Atoms(xyz, np.ones(n), np.tile(np.eye(3) * sigma**2, (n, 1, 1)), np.full(n, 0.999), "Pt")
+
+
+def write_window(folder, window, xyz, verdict="good"):
+    folder = folder / window
+    folder.mkdir(parents=True)
+    write_atoms(folder / "atoms.csv", model(xyz), 96, 0.358)
+    write_json(folder / "model.json", {"verdict": verdict, "why": "as planned", "n_atoms": len(xyz)})
+    statistics(
+        atoms=folder / "atoms.csv", model_json=folder / "model.json", atoms_stats=folder / "atoms_stats.csv",
+        state=folder / "state.csv", depth=folder / "depth.csv", strain_pdb=folder / "strain.pdb", name="one",
+        window=window, element="Pt", frame_rate_hz=400.0, seed=1, draws=40,
+    )  # fmt: skip
+    return folder
+
+
+def run_dynamics(folder, windows):
+    table = {"window": windows, "first_frame": [frames_of(w)[0] for w in windows]}
+    write_table(folder / "windows.tsv", table, {"window": ("", "name"), "first_frame": ("", "frame")})
+    each = {
+        name: [folder / w / file for w in windows]
+        for name, file in [("atoms", "atoms.csv"), ("states", "state.csv"), ("model_jsons", "model.json")]
+    }
+    out = {name: folder / f"{name}.csv" for name in ("states_csv", "changes", "lives", "core", "rates")}
+    dynamics(
+        windows=folder / "windows.tsv", **each, **out, category=folder / "category.json",
+        trajectory_xyz=folder / "trajectory.extxyz", name="one", element="Pt", frame_rate_hz=400.0, seed=1,
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def trajectory(tmp_path_factory):
+    """Four windows of an etched crystal, the third failed; with the atoms that left."""
+    folder = tmp_path_factory.mktemp("one")
+    rng = np.random.default_rng(0)
+    points = sphere(18) * A / 2
+    order = np.argsort(-points @ [1, 2, 3], kind="stable")
+    windows, lost = [], [0, 9, None, 20]
+    for k, gone in enumerate(lost):
+        windows.append(f"f{1000 * k:06d}-{1000 * k + 999:06d}")
+        xyz = np.zeros((0, 3)) if gone is None else points[np.sort(order[gone:])]
+        write_window(
+            folder, windows[-1], xyz + rng.normal(0, 0.05, xyz.shape), "failed" if gone is None else "good"
+        )
+    return folder, windows, run_dynamics(folder, windows), points[order]
+
+
+def test_state_row(trajectory):
+    """Would catch a headline number without interval, or an interval that does not hold it."""
+    folder, windows, _, _ = trajectory
+    row = read_table(folder / windows[0] / "state.csv").iloc[0]
+    assert (row["first_frame"], row["last_frame"], row["time_s"]) == (0, 999, 1.25)
+    for name in HEADLINES:
+        assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"], name
+    assert row["n_atoms"] == 177
+    assert row["structure"] == "fcc"
+    assert abs(row["mean_radial_strain_pct"]) < 1
+    assert row["lattice_A"] == pytest.approx(A, abs=0.02)
+
+
+def test_positions_are_those_of_the_model(trajectory):
+    """Would catch an origin lost between the model's file and the statistics': both overlay the same map."""
+    folder, windows, _, _ = trajectory
+    wanted = read_table(folder / windows[0] / "atoms.csv")
+    found = read_table(folder / windows[0] / "atoms_stats.csv")
+    assert np.allclose(found[["x_A", "y_A", "z_A"]], wanted[["x_A", "y_A", "z_A"]], atol=1e-6)
+    gemmi = pytest.importorskip("gemmi")
+    structure = gemmi.read_structure(str(folder / windows[0] / "strain.pdb"))  # owns the atoms
+    atoms = [site.atom for site in structure[0].all()]
+    assert np.allclose([a.pos.tolist() for a in atoms], wanted[["x_A", "y_A", "z_A"]], atol=6e-4)
+    radial = found["strain_radial_pct"].to_numpy()
+    assert np.allclose([a.b_iso for a in atoms], radial, atol=6e-3)
+
+
+def test_failed_windows_pass_through(trajectory):
+    """Would catch a failed window that stops the trajectory, shifts the numbers of states, or counts as
+    empty particle.
+    """
+    folder, windows, out, _ = trajectory
+    row = read_table(folder / windows[2] / "state.csv").iloc[0]
+    assert row["verdict"] == "failed"
+    assert np.isnan(row[list(HEADLINES)].astype(float)).all()
+    assert len(read_table(folder / windows[2] / "atoms_stats.csv")) == 0
+    states = read_table(out["states_csv"])
+    assert states["state"].tolist() == [1, 2, 3, 4]
+    assert states["verdict"].tolist() == ["good", "good", "failed", "good"]
+    rates = read_table(out["rates"])
+    assert rates[["from_state", "to_state"]].to_numpy().tolist() == [[1, 2], [2, 4]]
+
+
+def test_changes_are_the_planted_ones(trajectory):
+    """Would catch an atom counted as lost that stayed: planted departures are found, each at its place."""
+    _, _, out, ordered = trajectory
+    changes = read_table(out["changes"])
+    assert set(changes["change"]) == {"left"}
+    assert changes.groupby(["from_state", "to_state"]).size().to_dict() == {(1, 2): 9, (2, 4): 11}
+    found = changes[["x_A", "y_A", "z_A"]].to_numpy() - 48 * 0.358
+    distance = np.linalg.norm(found[:, None] - ordered[:20], axis=2)
+    assert sorted(distance.argmin(1).tolist()) == list(range(20))
+    assert distance.min(1).max() < 0.3
+    rates = read_table(out["rates"])
+    assert (rates["arrived"] - rates["left"]).tolist() == (
+        rates["atoms_after"] - rates["atoms_before"]
+    ).tolist()
+    core = read_table(out["core"])
+    assert len(core) == 157
+    lives = read_table(out["lives"])
+    assert (lives["life"] == "left").sum() == 20
+    assert lives["core"].sum() == 157
+
+
+def test_trajectory_opens_in_ase(trajectory):
+    """Would catch a trajectory file that no viewer reads, or positions moved on the way."""
+    io = pytest.importorskip("ase.io")
+    folder, windows, _, _ = trajectory
+    frames = io.read(folder / "trajectory.extxyz", index=":", format="extxyz")
+    assert [len(frame) for frame in frames] == [177, 168, 157]
+    wanted = read_table(folder / windows[0] / "atoms.csv")[["x_A", "y_A", "z_A"]]
+    assert np.allclose(frames[0].positions, wanted, atol=1e-5)
+    assert set(frames[2].arrays["atom_id"]) < set(frames[0].arrays["atom_id"])
+
+
+def test_turned_window_is_brought_back(tmp_path):
+    """Would catch a window of another body frame compared as it is: nothing left, all but 5 atoms stayed."""
+    points = sphere(18)
+    points = points[(points @ [1, 2, 3]) < 11]
+    first = points * A / 2
+    second = (first[5:] @ np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]])) + [0.5, 0.0, -0.3]
+    windows = ["f000000-000499", "f000500-000999"]
+    for window, xyz in zip(windows, (first, second)):
+        write_window(tmp_path, window, xyz)
+    out = run_dynamics(tmp_path, windows)
+    assert read_table(out["states_csv"])["docked"].tolist() == [False, True]
+    assert len(read_table(out["changes"])) == 5
+
+
+def test_same_input_same_bytes(trajectory, tmp_path):
+    """Would catch chance outside the seed, in tables or figures."""
+    folder, windows, out, _ = trajectory
+    before = (folder / windows[1] / "state.csv").read_bytes()
+    statistics(
+        atoms=folder / windows[1] / "atoms.csv", model_json=folder / windows[1] / "model.json",
+        atoms_stats=tmp_path / "a.csv", state=tmp_path / "s.csv", depth=tmp_path / "d.csv", name="one",
+        window=windows[1], element="Pt", frame_rate_hz=400.0, seed=1, draws=40,
+    )  # fmt: skip
+    assert (tmp_path / "s.csv").read_bytes() == before
+    pictures = []
+    for run in ("1", "2"):
+        paths = {name: tmp_path / (run + name) for name in ("s.csv", "t.csv", "f.png", "f.svg")}
+        summary(
+            states=[out["states_csv"]], categories=[folder / "category.json"], states_table=paths["s.csv"],
+            trajectories_table=paths["t.csv"], figure_png=paths["f.png"], figure_svg=paths["f.svg"],
+        )  # fmt: skip
+        pictures.append([path.read_bytes() for path in paths.values()])
+    assert pictures[0] == pictures[1]
+    row = read_table(tmp_path / "1t.csv").iloc[0]
+    assert (row["states"], row["failed"], row["duration_s"], row["size_class"]) == (3, 1, 10.0, "small")
+    assert row["net_change_pct"] == pytest.approx(-100 * 20 / 177, rel=1e-5)
+
+
+def test_nothing_but_failures(tmp_path):
+    """Would catch a crash of a trajectory whose windows all failed: tables without rows, verdict failed."""
+    write_window(tmp_path, "f000000-000099", np.zeros((0, 3)), "failed")
+    out = run_dynamics(tmp_path, ["f000000-000099"])
+    facts = json.loads((tmp_path / "category.json").read_text())
+    assert (facts["category"], facts["verdict"]) == ("undetermined", "failed")
+    assert len(read_table(out["lives"])) == 0
+    summary(
+        states=[out["states_csv"]], categories=[tmp_path / "category.json"], states_table=tmp_path / "s.csv",
+        trajectories_table=tmp_path / "t.csv", figure_png=tmp_path / "f.png", figure_svg=tmp_path / "f.svg",
+    )  # fmt: skip
+    assert read_table(tmp_path / "t.csv")["failed"].tolist() == [1]
+
+
+def test_everything_is_invariant():
+    """Would catch any number that hangs on orientation, place or order of the atoms."""
+    from scipy.spatial.transform import Rotation
+
+    rng = np.random.default_rng(6)
+    xyz = sphere(14) * A / 2 + rng.normal(0, 0.08, (135, 3))
+    R, order = Rotation.random(rng=rng).as_matrix(), rng.permutation(len(xyz))
+    first = describe(model(xyz), element("Pt"), draws=20)
+    second = describe(model((xyz @ R.T + [3, -7, 11])[order]), element("Pt"), draws=20)
+    axes = ("lattice_a", "lattice_b", "lattice_c", "lattice_alpha", "lattice_beta", "lattice_gamma")
+    for name, value in first[1].items():
+        if name.endswith(("_low", "_high")) or name.startswith(axes):
+            continue  # drawn in another order; the axes have another name
+        if isinstance(value, str):
+            assert second[1][name] == value
+        else:
+            assert second[1][name] == pytest.approx(value, rel=1e-6, abs=1e-7, nan_ok=True), name
+    for name, values in first[0].items():
+        if name.startswith(("site_", "strain_")) and name[7:9] in (
+            "xx",
+            "yy",
+            "zz",
+            "xy",
+            "yz",
+            "xz",
+            "_a",
+            "_b",
+            "_c",
+        ):
+            continue
+        if np.asarray(values).dtype.kind == "f" and not name.startswith("site_"):
+            assert np.allclose(second[0][name], values[order], atol=1e-6, equal_nan=True), name
+    edges = [sorted(found[1][f"lattice_{key}_A"] for key in "abc") for found in (first, second)]
+    assert np.allclose(*edges, atol=1e-9)
+
+
+def test_bad_input():
+    """Would catch a traceback in place of a sentence."""
+    with pytest.raises(InputError, match="f000000-001199"):
+        frames_of("window1")
+
+
+def test_pearson():
+    """Would catch R of two points, which is always 1."""
+    assert np.isnan(pearson([1, 2], [3, 4])[0])
+    assert pearson([1, 2, 3, np.nan], [2, 4, 6, 9])[0] == pytest.approx(1)
