@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Run a small workflow of perrin through profiles/slurm on a Slurm that this script starts on this machine.
+# Where it cannot (not root, packages slurm-wlm and munge missing, a Slurm of its own already there) it says why and
+# ends with 0. Needs snakemake and its Slurm plugin on PATH.
+set -uo pipefail
+home=$(cd "$(dirname "$0")/../.." && pwd)
+skip() { echo "skipped: $1"; exit 0; }
+[ "$(id -u)" = 0 ] || skip "a Slurm can only be started by root"
+for program in munged mungekey slurmctld slurmd sbatch squeue; do
+  command -v "$program" >/dev/null || skip "$program is missing (Debian: apt-get install slurm-wlm munge)"
+done
+pgrep -x slurmctld >/dev/null && skip "a Slurm controller runs on this machine already"
+command -v snakemake >/dev/null || skip "snakemake is not on PATH"
+python -c 'import snakemake_executor_plugin_slurm' 2>/dev/null || skip "snakemake-executor-plugin-slurm is not installed"
+
+scratch=$(mktemp -d)
+chmod 755 "$scratch"
+mkdir "$scratch/state" "$scratch/spool" "$scratch/run"
+host=$(hostname -s)
+memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
+cat >"$scratch/slurm.conf" <<CONF
+ClusterName=one
+SlurmctldHost=$host
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation=$scratch/state
+SlurmdSpoolDir=$scratch/spool
+SlurmctldPidFile=$scratch/slurmctld.pid
+SlurmdPidFile=$scratch/slurmd.pid
+SlurmctldLogFile=$scratch/slurmctld.log
+SlurmdLogFile=$scratch/slurmd.log
+ReturnToService=2
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+NodeName=$host CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
+CONF
+export SLURM_CONF="$scratch/slurm.conf"
+
+munge_pid=
+stop() { # the daemons that were started here, by their ids
+  for file in slurmd slurmctld; do [ -f "$scratch/$file.pid" ] && kill "$(cat "$scratch/$file.pid")" 2>/dev/null; done
+  [ -n "$munge_pid" ] && kill "$munge_pid" 2>/dev/null
+  sleep 1
+  rm -rf "$scratch"
+}
+trap stop EXIT
+
+if ! pgrep -x munged >/dev/null; then
+  [ -f /etc/munge/munge.key ] || mungekey -c || skip "no munge key and none can be made"
+  mkdir -p /run/munge /var/log/munge /var/lib/munge
+  chown -R munge /etc/munge /run/munge /var/log/munge /var/lib/munge
+  su -s /bin/sh munge -c munged || skip "munged does not start"
+  sleep 1
+  munge_pid=$(pgrep -x munged)
+fi
+slurmctld && slurmd || { cat "$scratch"/*.log; echo "FAILED: Slurm does not start"; exit 1; }
+for _ in $(seq 30); do sinfo -h -o %T 2>/dev/null | grep -q idle && break; sleep 1; done
+sinfo -h -o %T | grep -q idle || { cat "$scratch"/*.log; echo "FAILED: the node does not come up"; exit 1; }
+
+# as small a movie as the stages take, up to the denoised frames
+cd "$scratch/run" || exit 1
+snakemake --snakefile "$home/Snakefile" --profile "$home/profiles/slurm" --directory "$scratch/run" \
+  --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 3 \
+  --latency-wait 20 --default-resources slurm_account=none runtime=10 mem_mb=1000 \
+  --set-threads denoise="$(nproc)" average3d="$(nproc)" window3d="$(nproc)" \
+  --config 'demo={state_frames: 60}' -- results/demo/denoise/denoised.mrcs
+code=$?
+if [ $code != 0 ] || [ ! -s results/demo/denoise/denoised.mrcs ]; then
+  cat logs/demo/*.log .snakemake/slurm_logs/*/*/*.log 2>/dev/null | tail -50
+  echo "FAILED: the workflow did not end well on Slurm (exit code $code)"
+  exit 1
+fi
+echo "passed: $(find .snakemake/slurm_logs -name '*.log' 2>/dev/null | wc -l) jobs logged by Slurm"
