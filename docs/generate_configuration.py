@@ -62,6 +62,17 @@ def key_lines(name, schema, value, indent):
     return [comment(text, indent), f"{indent}{name}: {value_text(value)}"]
 
 
+def section_lines(name, entry, indent):
+    """A key with its comment, or a section with its keys, at their defaults."""
+    if "properties" not in entry:
+        return key_lines(name, entry, entry["default"], indent)
+    lines = [comment(entry["description"], indent)] if entry.get("description") else []
+    lines.append(f"{indent}{name}:" if entry["properties"] else f"{indent}{name}: {{}}")
+    for key, below in entry["properties"].items():
+        lines += section_lines(key, below, indent + "  ")
+    return lines
+
+
 def config_yaml(schema):
     """config.yaml: every key at its default, commented."""
     lines = [
@@ -70,14 +81,7 @@ def config_yaml(schema):
         "# Generated from schemas/config.schema.yaml, which checks this file before any job runs.",
     ]
     for name, entry in schema["properties"].items():
-        lines.append("")
-        if "properties" not in entry:
-            lines += key_lines(name, entry, entry["default"], "")
-            continue
-        lines.append(comment(entry.get("description", ""), "")) if entry.get("description") else None
-        lines.append(f"{name}:" if entry["properties"] else f"{name}: {{}}")
-        for key, below in entry["properties"].items():
-            lines += key_lines(key, below, below["default"], "  ")
+        lines += ["", *section_lines(name, entry, "")]
     return "\n".join(lines) + "\n"
 
 
@@ -111,10 +115,19 @@ def type_text(schema):
     return " or ".join(kinds)
 
 
+def leaves(properties, before=""):
+    """Keys and schemas of a section, those of sections within it as section.key."""
+    for key, entry in properties.items():
+        if "properties" in entry:
+            yield from leaves(entry["properties"], f"{before}{key}.")
+        else:
+            yield f"{before}{key}", entry
+
+
 def table(properties):
     """Markdown table of keys."""
     lines = ["| key | type | default | limits | published | meaning |", "|---|---|---|---|---|---|"]
-    for key, entry in properties.items():
+    for key, entry in leaves(properties):
         paper = f"`{value_text(entry['x-paper'])}`" if "x-paper" in entry else ""
         row = [f"`{key}`", type_text(entry), f"`{value_text(entry['default'])}`", limits(entry), paper]
         lines.append("| " + " | ".join(cell(text) for text in [*row, entry["description"]]) + " |")

@@ -28,14 +28,17 @@ def sheet(folder, *lines):
     return path
 
 
+def defaults(schema):
+    """All defaults of a schema, section by section."""
+    return {
+        key: defaults(below) if "properties" in below else below["default"]
+        for key, below in schema["properties"].items()
+    }
+
+
 def test_an_empty_config_gets_every_default():
     """Would catch a key without a default, and sections that are not filled."""
-    full = complete({}, CONFIG)
-    for name, entry in CONFIG["properties"].items():
-        if "properties" in entry:
-            assert full[name] == {key: below["default"] for key, below in entry["properties"].items()}
-        else:
-            assert full[name] == entry["default"]
+    assert complete({}, CONFIG) == defaults(CONFIG)
 
 
 def test_every_default_and_published_value_is_valid():
