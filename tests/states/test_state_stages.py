@@ -1,9 +1,11 @@
 """The three stages on files: what they write, that failed windows pass through, that outputs are the same twice."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from clusters import sphere
 
 from perrin.files.atomic import write_json
@@ -18,6 +20,16 @@ from perrin.states.statistics import frames_of, statistics
 from perrin.states.summary import pearson, summary
 
 A = 3.9242
+SCHEMA = yaml.safe_load(
+    (Path(__file__).resolve().parents[2] / "config/schemas/config.schema.yaml").read_text(encoding="utf-8")
+)
+
+
+def keys(stage, **other):
+    """The config keys of a stage: the schema's defaults."""
+    return {k: v["default"] for k, v in SCHEMA["properties"][stage]["properties"].items()} | other
+
+
 HEADLINES = (
     "n_atoms",
     "diameter_A",
@@ -41,7 +53,7 @@ def write_window(folder, window, xyz, verdict="good"):
     statistics(
         atoms=folder / "atoms.csv", model_json=folder / "model.json", atoms_stats=folder / "atoms_stats.csv",
         state=folder / "state.csv", depth=folder / "depth.csv", strain_pdb=folder / "strain.pdb", name="one",
-        window=window, element="Pt", frame_rate_hz=400.0, seed=1, draws=40,
+        window=window, element="Pt", frame_rate_hz=400.0, seed=1, **keys("statistics", draws=40),
     )  # fmt: skip
     return folder
 
@@ -57,6 +69,7 @@ def run_dynamics(folder, windows):
     dynamics(
         windows=folder / "windows.tsv", **each, **out, category=folder / "category.json",
         trajectory_xyz=folder / "trajectory.extxyz", name="one", element="Pt", frame_rate_hz=400.0, seed=1,
+        **keys("dynamics"),
     )  # fmt: skip
     return out
 
@@ -173,8 +186,9 @@ def test_same_input_same_bytes(trajectory, tmp_path):
     before = (folder / windows[1] / "state.csv").read_bytes()
     statistics(
         atoms=folder / windows[1] / "atoms.csv", model_json=folder / windows[1] / "model.json",
-        atoms_stats=tmp_path / "a.csv", state=tmp_path / "s.csv", depth=tmp_path / "d.csv", name="one",
-        window=windows[1], element="Pt", frame_rate_hz=400.0, seed=1, draws=40,
+        atoms_stats=tmp_path / "a.csv", state=tmp_path / "s.csv", depth=tmp_path / "d.csv",
+        strain_pdb=tmp_path / "p.pdb", name="one",
+        window=windows[1], element="Pt", frame_rate_hz=400.0, seed=1, **keys("statistics", draws=40),
     )  # fmt: skip
     assert (tmp_path / "s.csv").read_bytes() == before
     pictures = []
@@ -183,6 +197,7 @@ def test_same_input_same_bytes(trajectory, tmp_path):
         summary(
             states=[out["states_csv"]], categories=[folder / "category.json"], states_table=paths["s.csv"],
             trajectories_table=paths["t.csv"], figure_png=paths["f.png"], figure_svg=paths["f.svg"],
+            **keys("summary"),
         )  # fmt: skip
         pictures.append([path.read_bytes() for path in paths.values()])
     assert pictures[0] == pictures[1]
@@ -201,6 +216,7 @@ def test_nothing_but_failures(tmp_path):
     summary(
         states=[out["states_csv"]], categories=[tmp_path / "category.json"], states_table=tmp_path / "s.csv",
         trajectories_table=tmp_path / "t.csv", figure_png=tmp_path / "f.png", figure_svg=tmp_path / "f.svg",
+        **keys("summary"),
     )  # fmt: skip
     assert read_table(tmp_path / "t.csv")["failed"].tolist() == [1]
 

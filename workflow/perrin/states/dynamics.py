@@ -114,8 +114,8 @@ RATES_COLUMNS = {
 
 def dynamics(
     *, windows, atoms, states, model_jsons, states_csv, changes, lives, core, rates, category, trajectory_xyz,
-    name, element, frame_rate_hz, seed, gate_A=None, hop_factor=1.25, completeness=0.99, core_distance_A=None,
-    core_method="invariant", interval_level=0.95, least_states=3, least_probability=0.5, rules=None,
+    name, element, frame_rate_hz, seed, gate_A, hop_factor, completeness, core_distance_A, core_method, interval_level,
+    least_states, least_probability, net_loss, gain, still, reversal, step, stable_core, initial,
 ):  # fmt: skip
     """Write what changed between the states of one trajectory.
 
@@ -126,7 +126,7 @@ def dynamics(
     completeness : share of the real atoms that a good model holds
     core_distance_A : of the time-invariant core; None: half the theoretical diameter (config/elements.yaml)
     core_method : "invariant" (the paper's definition, equal sizes) or "greedy" (as the authors' program)
-    rules : thresholds of the categories that differ from perrin.states.categories.RULES
+    net_loss to initial : thresholds of the kinds of dynamics, as perrin.states.categories.RULES
 
     States that failed keep their row and number; changes and rates go from one state that did not fail to the next.
     """
@@ -171,7 +171,15 @@ def dynamics(
         least_states=least_states,
         least_probability=least_probability,
         seed=seed,
-        rules=categories.RULES | (rules or {}),
+        rules={
+            "net_loss": net_loss,
+            "gain": gain,
+            "still": still,
+            "reversal": reversal,
+            "step": step,
+            "stable_core": stable_core,
+            "initial": initial,
+        },
     )
     facts |= {"trajectory": name, "element": metal.symbol, "windows": len(table), "core_atoms": len(centre)}
     facts |= {"core_distance_A": distance, "gate_A": gate, "docked": [bool(d and d.moved) for d in docks]}

@@ -49,7 +49,7 @@ def match(first, second, gate_A, covariance_first=None, covariance_second=None):
 
 def hops(left_xyz, arrived_xyz, hop_A):
     """(m, 2) int: pairs of an atom that left and one that arrived within hop_A, taken as one atom that moved."""
-    if len(left_xyz) == 0 or len(arrived_xyz) == 0:
+    if len(left_xyz) == 0 or len(arrived_xyz) == 0 or hop_A <= 0:
         return np.zeros((0, 2), int)
     return match(left_xyz, arrived_xyz, hop_A)
 

@@ -157,10 +157,9 @@ DEPTH_COLUMNS = {
 
 
 def statistics(
-    *, atoms, model_json, atoms_stats, state, depth, strain_pdb=None, name, window, element, frame_rate_hz, seed,
-    cn_cutoff="fitted", lattice_source="bulk", strain_method="local", strain_width_A=None, published_width_A=2.0,
-    depth_method="plateau", depth_level=0.95, crystallinity_method="coherence", min_lattice_share=0.8,
-    interval_level=0.95, draws=200, scale_error_pct=1.0,
+    *, atoms, model_json, atoms_stats, state, depth, strain_pdb, name, window, element, frame_rate_hz, seed, cn_cutoff,
+    lattice_source, strain_method, strain_width_A, published_width_A, depth_method, depth_level, crystallinity_method,
+    min_lattice_share, interval_level, draws, scale_error_pct,
 ):  # fmt: skip
     """Write the statistics of one window's atoms.
 
@@ -230,8 +229,7 @@ def statistics(
     write_table(atoms_stats, {column: per_atom[column] for column in ATOM_STATS_COLUMNS}, ATOM_STATS_COLUMNS)
     write_table(state, row, STATE_COLUMNS)
     write_table(depth, profile, DEPTH_COLUMNS)
-    if strain_pdb is not None:
-        write_b_column_pdb(strain_pdb, model, per_atom["strain_radial_pct"], "RADIAL STRAIN IN PERCENT")
+    write_b_column_pdb(strain_pdb, model, per_atom["strain_radial_pct"], "RADIAL STRAIN IN PERCENT")
 
 
 _TEXTS = {"structure", "structure_why", "cn_histogram", "lattice_status", "sigma_source"}

@@ -42,7 +42,7 @@ TRAJECTORIES_COLUMNS = {
 
 def summary(
     *, states, categories, states_table, trajectories_table, figure_png, figure_svg,
-    small_below=300, large_from=475, figure_dpi=150,
+    small_below, large_from, figure_dpi,
 ):  # fmt: skip
     """Write the tables and figures over all trajectories.
 
