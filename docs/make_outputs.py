@@ -140,7 +140,12 @@ STAGES = {
         (
             "windows/{window}/depth.csv",
             "perrin.states.statistics:DEPTH_COLUMNS",
-            "strain and order against depth",
+            "coordination against depth",
+        ),
+        (
+            "windows/{window}/strain.pdb",
+            None,
+            "the atoms with the radial strain, in percent, in the B column",
         ),
     ],
     "dynamics": [
