@@ -16,6 +16,7 @@ from perrin.imaging import lattice
 from perrin.states.lattice_fit import bulk_sites
 
 WIDTHS_A = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0)  # tried by leave-one-out cross-validation
+REACH = 2.5  # widths; beyond, weights are below 0.05
 COMPONENTS = [("xx", 0, 0), ("yy", 1, 1), ("zz", 2, 2), ("xy", 0, 1), ("yz", 1, 2), ("xz", 0, 2)]
 
 
@@ -62,10 +63,11 @@ def local_strain(xyz, fit, covariance_A2=None, width_A=None):
     position = xyz[use]
     if width_A is None:
         width_A = choose_width(position, ideal)
-    near, weight, reach = _weights(ideal, width_A)
-    coefficient, solid = _coefficients(ideal, near, weight)
-    # F[i] = sum_j position[j] outer coefficient[i, j]
-    gradient = np.einsum("ikx,iky->ixy", position[near], coefficient)
+    atom, other, weight = _weighted_pairs(ideal, width_A)
+    coefficient, solid = _coefficients(ideal, atom, other, weight)
+    m = len(use)
+    # F[i] = sum over its pairs of position[other] outer coefficient
+    gradient = _sums(atom, position[other][:, :, None] * coefficient[:, None, :], m)
     H = gradient - np.eye(3)
     H[~solid] = np.nan
     tensor_body = 0.5 * (H + H.transpose(0, 2, 1))
@@ -75,27 +77,20 @@ def local_strain(xyz, fit, covariance_A2=None, width_A=None):
     radial = np.einsum("ix,ixy,iy->i", along, tensor_body, along)
     radial = np.where(apart, radial, np.trace(tensor_body, axis1=1, axis2=2) / 3)
 
-    covariance = np.full((len(use), 3, 3), np.nan) if covariance_A2 is None else covariance_A2[use]
-    tensor_sigma = np.full((len(use), 3, 3), np.nan)
-    # the strain along (p, q) takes sym(p outer q): sum_j (p.r_j)(b_ij.q) symmetrised
-    for x in range(3):
-        for y in range(3):
-            lever = 0.5 * (
-                coefficient @ turn[:, y][:, None] * turn[:, x]
-                + coefficient @ turn[:, x][:, None] * turn[:, y]
-            )
-            tensor_sigma[:, x, y] = _spread(lever, covariance, near)
+    covariance = np.full((m, 3, 3), np.nan) if covariance_A2 is None else covariance_A2[use]
+    tensor_sigma = np.full((m, 3, 3), np.nan)
+    # the strain along (p, q) is linear in the positions: sum of (p.r)(q.coefficient), symmetrised
+    for _, x, y in COMPONENTS:
+        p, q = turn[:, x], turn[:, y]
+        lever = 0.5 * ((coefficient @ q)[:, None] * p + (coefficient @ p)[:, None] * q)
+        tensor_sigma[:, x, y] = tensor_sigma[:, y, x] = _spread(atom, other, lever, covariance)
     lever = np.where(
-        apart[:, None, None],
-        np.einsum("iky,iy->ik", coefficient, along)[:, :, None] * along[:, None],
+        apart[atom][:, None],
+        (coefficient * along[atom]).sum(1)[:, None] * along[atom],
         coefficient / 3,
     )
-    lever[~solid] = np.nan
-    radial_sigma = _spread(lever, covariance, near)
-    total = np.zeros((len(use), 3))
-    for k in range(near.shape[1]):
-        np.add.at(total, near[solid, k], lever[solid, k])
-    total /= max(solid.sum(), 1)
+    radial_sigma = _spread(atom, other, lever, covariance)
+    total = _sums(other, lever * solid[atom][:, None], m) / max(solid.sum(), 1)
     mean_sigma = float(np.sqrt(np.einsum("ix,ixy,iy->", total, covariance, total)))
 
     deviator = tensor - np.trace(tensor, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
@@ -114,23 +109,30 @@ def local_strain(xyz, fit, covariance_A2=None, width_A=None):
 
 
 def choose_width(position, ideal, widths_A=WIDTHS_A):
-    """The width whose local-linear field predicts left-out displacements best, angstrom."""
-    errors = []
+    """The width whose local-linear field predicts left-out displacements best, angstrom.
+
+    Widths that give more than 2e6 pairs of atoms are not tried.
+    """
+    errors, tried = [], []
     displacement = position - ideal
+    n = len(ideal)
     for width in widths_A:
-        near, weight, _ = _weights(ideal, width)
-        weight = weight.copy()
-        weight[near == np.arange(len(ideal))[:, None]] = 0.0  # the atom itself is left out
-        offset = (ideal[near] - ideal[:, None]) * (weight > 0)[:, :, None]
-        design = np.concatenate([(weight > 0)[:, :, None].astype(float), offset], 2)
-        normal = np.einsum("ika,ik,ikb->iab", design, weight, design)
-        normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(4)
-        right = np.einsum("ika,ik,ikx->iax", design, weight, displacement[near])
+        if tried and n * min(n, 0.07 * (REACH * width) ** 3 * 4.19) > 2e6:
+            break
+        tried.append(width)
+        atom, other, weight = _weighted_pairs(ideal, width)
+        apart = atom != other  # the atom itself is left out
+        atom, other, weight = atom[apart], other[apart], weight[apart]
+        design = np.c_[np.ones(len(atom)), ideal[other] - ideal[atom]]
+        left = design * weight[:, None]
+        normal = _sums(atom, left[:, :, None] * design[:, None, :], n)
+        normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(4) + 1e-30 * np.eye(4)
+        right = _sums(atom, left[:, :, None] * displacement[other][:, None, :], n)
         predicted = np.linalg.solve(normal, right)[:, 0]
         errors.append(((predicted - displacement) ** 2).sum(1).mean())
     # the widest of those that are equal for all purposes: exact fields are fitted by every width
     errors = np.array(errors)
-    return float(np.array(widths_A)[errors <= errors.min() * (1 + 1e-6) + 1e-10].max())
+    return float(np.array(tried)[errors <= errors.min() * (1 + 1e-6) + 1e-10].max())
 
 
 def published(xyz, fit, sigma_A=2.0):
@@ -204,35 +206,34 @@ def mean_lattice_strain(fit, bulk_A):
     return fit.a_A / bulk_A - 1, fit.a_sigma_A / bulk_A
 
 
-def _weights(ideal, width):
-    """(near, weight, reach): (n, k) neighbours within 3 widths (at least two shells), padded with the atom
-    at weight 0.
+def _weighted_pairs(ideal, width):
+    """(atom, other, weight): all ordered pairs within REACH widths (two shells at least), each atom with itself too."""
+    tree = cKDTree(ideal)
+    nearest = tree.query(ideal, k=2)[0][:, 1].min()
+    found = tree.query_pairs(max(REACH * width, 1.5 * nearest), output_type="ndarray")
+    itself = np.arange(len(ideal))
+    atom, other = np.r_[found[:, 0], found[:, 1], itself], np.r_[found[:, 1], found[:, 0], itself]
+    return atom, other, np.exp(-0.5 * ((ideal[atom] - ideal[other]) ** 2).sum(1) / width**2)
+
+
+def _coefficients(ideal, atom, other, weight):
+    """(coefficient (pairs, 3), solid (n,)): gradient of a local-linear fit as a linear form of the values
+    at `other`.
     """
-    nearest = cKDTree(ideal).query(ideal, k=2)[0][:, 1].min()
-    reach = max(3 * width, 1.5 * nearest)
-    found = cKDTree(ideal).query_pairs(reach, output_type="ndarray")
-    both = np.r_[found, found[:, ::-1], np.repeat(np.arange(len(ideal))[:, None], 2, 1)]
-    both = both[np.lexsort((both[:, 1], both[:, 0]))]
-    count = np.bincount(both[:, 0], minlength=len(ideal))
-    near = np.repeat(np.arange(len(ideal))[:, None], count.max(), 1)
-    weight = np.zeros(near.shape)
-    place = np.arange(len(both)) - np.repeat(np.cumsum(count) - count, count)
-    near[both[:, 0], place] = both[:, 1]
-    square = ((ideal[both[:, 0]] - ideal[both[:, 1]]) ** 2).sum(1)
-    weight[both[:, 0], place] = np.exp(-0.5 * square / width**2)
-    return near, weight, reach
-
-
-def _coefficients(ideal, near, weight):
-    """(coefficient (n, k, 3), solid (n,)): gradient of a local-linear fit as a linear form of the values at `near`."""
-    share = weight / weight.sum(1, keepdims=True)
-    offset = ideal[near] - (share[:, :, None] * ideal[near]).sum(1, keepdims=True)
-    moment = np.einsum("ik,ikx,iky->ixy", share, offset, offset)
+    n = len(ideal)
+    share = weight / np.bincount(atom, weight, n)[atom]
+    offset = ideal[other] - _sums(atom, share[:, None] * ideal[other], n)[atom]
+    moment = _sums(atom, share[:, None, None] * offset[:, :, None] * offset[:, None, :], n)
     value = np.linalg.eigvalsh(moment)
     solid = value[:, 0] > 1e-3 * value[:, 2]  # neighbours in one plane say nothing across it
     moment[~solid] = np.eye(3)
-    coefficient = share[:, :, None] * np.linalg.solve(moment[:, None], offset[..., None])[..., 0]
-    return coefficient, solid
+    return share[:, None] * np.einsum("pxy,py->px", np.linalg.inv(moment)[atom], offset), solid
+
+
+def _sums(index, values, n):
+    """(n, ...) sums of values (m, ...) by index."""
+    flat = values.reshape(len(values), -1)
+    return np.stack([np.bincount(index, column, n) for column in flat.T], 1).reshape(n, *values.shape[1:])
 
 
 def _directions(xyz, position, fit):
@@ -243,9 +244,10 @@ def _directions(xyz, position, fit):
     return offset / np.maximum(length, 1e-9)[:, None], apart
 
 
-def _spread(lever, covariance, near):
-    """(n,) sigma of sum_k lever[i, k] . position[near[i, k]]."""
-    return np.sqrt(np.einsum("ikx,ikxy,iky->i", lever, covariance[near], lever, optimize=True))
+def _spread(atom, other, lever, covariance):
+    """(n,) sigma of the sums over pairs of lever . position[other]."""
+    variance = (lever * np.einsum("pxy,py->px", covariance[other], lever)).sum(1)
+    return np.sqrt(np.bincount(atom, variance, len(covariance)))
 
 
 def _scatter(values, use, n):
@@ -270,7 +272,7 @@ def _kernel_mean(points, values, targets, sigma):
             square = 0.0
             for x in range(3):
                 square += (targets[t, x] - points[i, x]) ** 2
-            if square < 64.0 * sigma * sigma:
+            if square < 36.0 * sigma * sigma:
                 w = np.exp(-0.5 * square / (sigma * sigma))
                 total += w
                 for m in range(values.shape[1]):
@@ -302,7 +304,7 @@ def _gradient(points, values, sigma):
             square = 0.0
             for x in range(3):
                 square += (points[i, x] - points[t, x]) ** 2
-            if square < 64.0 * sigma * sigma:
+            if square < 36.0 * sigma * sigma:
                 w = np.exp(-0.5 * square / (sigma * sigma))
                 total += w
                 for x in range(3):

@@ -86,13 +86,22 @@ def _outside(wide, neighbours):
 
 @njit(cache=True)
 def _distances(points, triangles):
-    """(n,) distance of each point to the nearest triangle."""
+    """(n,) distance of each point to the nearest triangle; those whose enclosing ball is too far are passed over."""
+    m = len(triangles)
+    centre, radius = np.zeros((m, 3)), np.zeros(m)
+    for t in range(m):
+        centre[t] = (triangles[t, 0] + triangles[t, 1] + triangles[t, 2]) / 3
+        for k in range(3):
+            radius[t] = max(radius[t], np.sqrt(((triangles[t, k] - centre[t]) ** 2).sum()))
     out = np.empty(len(points))
     for i in range(len(points)):
+        x, y, z = points[i]
         best = np.inf
-        for t in range(len(triangles)):
-            best = min(best, _to_triangle(points[i], triangles[t]))
-        out[i] = np.sqrt(best)
+        for t in range(m):
+            square = (x - centre[t, 0]) ** 2 + (y - centre[t, 1]) ** 2 + (z - centre[t, 2]) ** 2
+            if square < (best + radius[t]) ** 2:
+                best = min(best, np.sqrt(_to_triangle(points[i], triangles[t])))
+        out[i] = best
     return out
 
 
