@@ -261,6 +261,35 @@ def test_bad_input():
     """Would catch a traceback in place of a sentence."""
     with pytest.raises(InputError, match="f000000-001199"):
         frames_of("window1")
+    xyz = sphere(10) * A / 2
+    xyz[4, 1] = np.nan
+    with pytest.raises(InputError, match="atom 5"):
+        describe(model(xyz), element("Pt"), draws=20)
+
+
+@pytest.mark.parametrize("rule", ["mirrored", "doubled", "amorphous"])
+def test_strange_particles(rule):
+    """Would catch a crash or a false crystal: a mirror image is as good, an atom given twice and a glass are seen."""
+    rng = np.random.default_rng(3)
+    xyz = sphere(14) * A / 2
+    plain = describe(model(xyz), element("Pt"), draws=20)[1]
+    if rule == "mirrored":
+        found = describe(model(xyz * [1, 1, -1]), element("Pt"), draws=20)[1]
+        for name in HEADLINES:
+            assert found[name] == pytest.approx(plain[name], abs=1e-9)
+    elif rule == "doubled":
+        found = describe(model(np.r_[xyz, xyz[:1]]), element("Pt"), draws=20)[1]
+        assert found["min_nearest_A"] == 0
+        assert found["lattice_share"] < 1
+        assert found["crystallinity"] < plain["crystallinity"]
+    else:
+        glass = [np.zeros(3)]
+        for point in rng.uniform(-8, 8, (3000, 3)):
+            if np.linalg.norm(point) < 8 and np.linalg.norm(glass - point, axis=1).min() > 2.3:
+                glass.append(point)
+        found = describe(model(np.array(glass)), element("Pt"), draws=20)[1]
+        assert found["structure"] == "amorphous"
+        assert np.isnan(found["mean_radial_strain_pct"])
 
 
 def test_pearson():

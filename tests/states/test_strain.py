@@ -50,6 +50,17 @@ def test_linear_gradient_of_strain():
     assert offset == pytest.approx(0, abs=1e-4)
 
 
+def test_radial_gradient_inside():
+    """Would catch weights so wide that a gradient is flattened: 0.2 % per angstrom is followed inside the particle."""
+    points = ball(13)
+    r = np.linalg.norm(points, axis=1)
+    xyz = points * (1 + 0.001 * r)[:, None]
+    found = strain.local_strain(xyz, fit_lattice(xyz, "fcc", A0), width_A=2.0)
+    inner = (r > 2) & (r < 8.5)
+    assert np.abs(found.radial - 0.002 * r)[inner].max() < 0.0015
+    assert abs((found.radial - 0.002 * r)[inner].mean()) < 0.0005
+
+
 def test_noise_is_no_strain_and_errors_cover():
     """Would catch noise read as expansion, and standard errors off by a factor."""
     rng = np.random.default_rng(3)

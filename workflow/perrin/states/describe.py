@@ -8,6 +8,7 @@ Usable without the pipeline, on any coordinates:
 
 import numpy as np
 
+from perrin.files.errors import InputError
 from perrin.imaging import lattice
 from perrin.states import bootstrap, coordination, crystallinity, depth_profile, order, strain, surface
 from perrin.states.lattice_fit import MIN_ATOMS, fit_lattice
@@ -15,6 +16,7 @@ from perrin.states.neighbours import FIRST_SHELL_ATOMS, nearest_distances
 from perrin.states.vacancies import vacancies
 
 STRAIN_METHODS = ("local", "published", "authors")
+MOST_PUBLISHED = 30000  # atoms; the published kernels go over all pairs
 CRYSTALLINITY_METHODS = ("coherence", "ks_shells", "ks_distances")
 
 
@@ -24,7 +26,7 @@ def describe(
     cn_cutoff="fitted",
     lattice_source="bulk",
     strain_method="local",
-    strain_width_A=None,
+    strain_width_A=2.0,
     published_width_A=2.0,
     depth_method="plateau",
     depth_level=0.95,
@@ -46,6 +48,9 @@ def describe(
     sampling of the surface by few atoms. An error of the pixel size is in none of them.
     """
     xyz, n = atoms.xyz_A, len(atoms)
+    if not np.isfinite(xyz).all():
+        atom = int(np.flatnonzero(~np.isfinite(xyz).all(1))[0]) + 1
+        raise InputError(f"atom {atom} of {n} has no finite position; leave it out of the model")
     a_bulk = (
         metal.authors_lattice_A
         if lattice_source == "authors" and metal.authors_lattice_A
@@ -217,7 +222,7 @@ def _errors(atoms, fit):
 def _other_strains(xyz, fit, a_bulk, width):
     """Per-atom radial strain of the published estimators, for comparison."""
     nothing = np.full(len(xyz), np.nan)
-    if not fit.fits:
+    if not fit.fits or len(xyz) > MOST_PUBLISHED:
         return {"published": nothing, "authors": nothing}
     published = strain.published(xyz, fit, width)[1]
     if fit.system != "fcc":
