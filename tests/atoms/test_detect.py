@@ -90,11 +90,11 @@ def test_turned_shifted_and_in_an_odd_box():
     assert rmsd < 0.005
 
 
-@pytest.mark.parametrize("name, closest", [("kang2025_stage1", 0.7), ("kang2025_stage2", 0.68)])
+@pytest.mark.parametrize("name, closest", [("kang2025_stage1", 0.7), ("kang2025_stage2", 0.6)])
 def test_measured_models_with_noise(name, closest):
     """At voxel SNR 1 every atom of measured particles is found and none invented.
 
-    Stage 2 has a pair at 1.92 A, 0.69 of the nearest distance.
+    Stage 2 has a pair at 1.92 A, 0.69 of the nearest distance, whose blurred peaks are nearer still.
     """
     path = MODELS / f"{name}.csv"
     if not path.exists():
