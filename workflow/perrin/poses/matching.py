@@ -80,21 +80,24 @@ def centred_masked(images, shift_A, pixel_A, radius_A):
 
 
 def match(
-    images, density, poses=None, band_A=(3.0, 1.5), coarse=500, fine=5000, peaks=3, cap_deg=10.0, top=10,
+    images, density, poses=None, band_A=(3.0, 1.5), coarse=2000, fine=5000, peaks=0, cap_deg=10.0, top=40,
     mask_radius_A=None, shift_reach_A=None, shift_step_A=0.5, limit_A=1.8, refine=6, weighting="polar",
-    amplitude=None,
+    angle_step_px=2.0, amplitude=None,
 ):  # fmt: skip
     """The pose of each frame by itself against a map.
 
     images : (f, n, n) float32, noise of unit variance; density : Map of the same box, atoms positive
     poses : Poses from before, or None; their shifts are where the search starts, and their orientations compete
     band_A : (longest, shortest) period of the comparison, angstrom; published: 3.0 to 1.5, later to 1.0
-    coarse, fine : numbers of directions, on spirals (published 500 and 20,000; with refinement fewer do)
-    peaks : coarse directions whose neighbourhoods, cap_deg about, are searched finely; 0: coarse alone
-    top : candidates that are refined; refine : Gauss-Newton steps
+    coarse, fine : numbers of directions, on spirals (published 500 and 20,000)
+    peaks : coarse directions whose neighbourhoods, cap_deg about, are searched finely (published 3); 0: none.
+        500 coarse directions are too few to rank the right one among the first three in a third of the frames
+        of a 20 angstrom particle; refining the best 40 of 2,000 is surer and no slower
+    top : candidates that are refined (published 10); refine : Gauss-Newton steps
     mask_radius_A : soft disc about the particle; None: what fits the box
     shift_reach_A, shift_step_A : shifts of the coarse search; None: 0 with poses, 1 angstrom without
     limit_A : largest shift from where the search starts (published 5 px)
+    angle_step_px : in-plane angles differ by so much at the mask's rim (published 1)
     weighting : "polar", rings alike (published), or "area"
     amplitude : None, normalised correlation (published), which a direction of few strong spots wins by chance; or
         the factor on the map's projections, one for all frames: likelihood of white noise of unit variance
@@ -112,7 +115,7 @@ def match(
     reach = (1.0 if poses is None else 0.0) if shift_reach_A is None else shift_reach_A
     start = np.zeros((len(images), 2)) if poses is None else np.asarray(poses.shift_A, float)
     weighting = weighting if amplitude is None else "area"
-    grid = rings(n, pixel, band_A, radius / pixel, weighting)
+    grid = rings(n, pixel, band_A, radius / pixel / angle_step_px, weighting)
     plane = half_plane(n, pixel, band_A)
     smooth = padded_transform(density.data, pixel, band_A)
     quick = padded_transform(density.data, pixel, band_A, TRILINEAR)
@@ -151,6 +154,19 @@ def match(
     return Poses(frame, quaternions(rotation), start + shift, factor, np.degrees(sigma)), correlation
 
 
+@numba.njit(parallel=True, cache=True)
+def _keep_better(scores, off, number, best, angle, shift):
+    """Update the best score, angle and shift of every frame and direction with scores (turns, f, d) of a shift."""
+    for f in numba.prange(best.shape[0]):
+        for j in range(scores.shape[0]):
+            for d in range(best.shape[1]):
+                value = scores[j, f, d] - off[d]
+                if value > best[f, d]:
+                    best[f, d] = value
+                    angle[f, d] = j
+                    shift[f, d] = number
+
+
 def coarse_search(samples, length, references, grid, shifts_px, keep):
     """The best in-plane angle and shift of every coarse direction; of these the best `keep` directions a frame.
 
@@ -164,13 +180,8 @@ def coarse_search(samples, length, references, grid, shifts_px, keep):
         for first in range(0, f, FRAMES):
             part = slice(first, first + FRAMES)
             spectra = ring_spectra(moved(samples[part], grid, offset), grid)
-            scores = angle_scores(spectra, references, grid.turns)
-            turn = scores.argmax(-1)
-            value = np.take_along_axis(scores, turn[..., None], -1)[..., 0] - off
-            better = value > best[part]
-            best[part] = np.where(better, value, best[part])
-            angle[part] = np.where(better, turn, angle[part])
-            shift[part] = np.where(better, number, shift[part])
+            scores = np.moveaxis(angle_scores(spectra, references, grid.turns), -1, 0)
+            _keep_better(scores, off, number, best[part], angle[part], shift[part])
     best /= np.maximum(length, 1e-30)[:, None]
     order = np.argsort(-best, axis=1, kind="stable")[:, : min(keep, d)]
     pick = (np.arange(f)[:, None], order)
