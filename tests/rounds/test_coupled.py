@@ -217,6 +217,22 @@ def test_rounds_serve_the_stages(movie, tmp_path, monkeypatch):
         window_by_matching(data, tmp_path / "denoised.mrc", start.take(np.arange(5, 80)), facts, "Pt", 2)
 
 
+def test_a_hopeless_window_fails_and_does_not_stop(movie, tmp_path):
+    """Noise without a particle: the window ends with a Solution that is explains next to nothing, not with an error."""
+    noise = np.random.default_rng(8).standard_normal((30, N, N)).astype(np.float32)
+    write_stack(tmp_path / "clean.mrc", noise, PIXEL)
+    data = SimpleNamespace(
+        images=noise, row=np.arange(30), number=np.arange(30), pixel_A=PIXEL, gap=np.ones(30), box_px=N
+    )
+    start = poses_of(random_rotations(30), np.zeros((30, 2)))
+    facts = {"a_A": A, "radius_A": 4.0}
+    solution, history = window_by_matching(
+        data, tmp_path / "clean.mrc", start, facts, "Pt", 1, search=LOCAL, iterations=1
+    )
+    assert history[-1]["gain"] < 10
+    assert len(solution.gain) == 30
+
+
 def _with_height(atoms):
     atoms.extra["height"] = np.ones(len(atoms))
     return atoms

@@ -145,7 +145,7 @@ def match(
             R, s = np.concatenate([R, before]), np.concatenate([s, np.zeros((len(frames), 2))])
         coefficients = image_coefficients(frames, plane)
         polar = weighting == "polar"
-        best = _refined(coefficients, rows, R, s, smooth, plane, refine, limit_A, polar, amplitude)
+        best = _refined(coefficients, rows, R, s, (quick, smooth), plane, refine, limit_A, polar, amplitude)
         rotation[part], shift[part] = best
         every = np.arange(len(frames))
         correlation[part] = fit_poses(coefficients, every, smooth, plane, *best, iterations=0, polar=polar)[2]
@@ -287,14 +287,18 @@ def _best_rows(rows, R, s, score, top, frames):
     return rows[keep], R[keep], s[keep]
 
 
-def _refined(coefficients, rows, R, s, transform, plane, iterations, limit_A, polar, amplitude):
-    """The best candidate of each frame after refinement: half of the steps for all, the rest for the best two."""
+def _refined(coefficients, rows, R, s, transforms, plane, iterations, limit_A, polar, amplitude):
+    """The best candidate of each frame after refinement: half of the steps for all, the rest for the best two.
+
+    transforms : of the map, for quick and for accurate slices
+    """
+    quick, smooth = transforms
     some = (iterations + 1) // 2
-    R, s, score = fit_poses(coefficients, rows, transform, plane, R, s, some, limit_A, polar, amplitude)
+    R, s, score = fit_poses(coefficients, rows, quick, plane, R, s, some, limit_A, polar, amplitude)
     keep = score >= _kth_best(rows, score, 2)
     rows, left = rows[keep], iterations - some
     R, s, score = fit_poses(
-        coefficients, rows, transform, plane, R[keep], s[keep], left, limit_A, polar, amplitude
+        coefficients, rows, smooth, plane, R[keep], s[keep], left, limit_A, polar, amplitude
     )
     order = np.lexsort((-score, rows))
     first = order[np.searchsorted(rows[order], np.arange(len(coefficients)))]

@@ -23,7 +23,7 @@ from perrin.files.records import Atoms, Map, Poses
 from perrin.files.stacks import read_stack
 from perrin.imaging import lattice as crystal
 from perrin.imaging.blobs import filter_frames
-from perrin.imaging.profile import overlap
+from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, matrices
 from perrin.maps.halves import half_sets
 from perrin.maps.icm import icm
@@ -32,6 +32,7 @@ from perrin.maps.reconstruct import reconstruct_sets
 from perrin.poses.matching import match
 from perrin.poses.polish import polish
 from perrin.poses.stretches import bad_stretches
+from perrin.rounds.lock import WIDTH_A
 from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, measured_step_deg
 
 log = logging.getLogger("perrin")
@@ -231,24 +232,31 @@ def mean_lattice_constant(xyz_A, element):
 
 
 def solution_of(images, pixel_A, coupled, gap=None):
-    """The end of published rounds as a Solution: its atoms with a fitted profile, amplitudes and gains of frames."""
+    """The end of published rounds as a Solution: its atoms with a fitted profile, amplitudes and gains of frames.
+
+    Too few atoms, or atoms that the frames do not show, give gains of 0 (which `judge_solution` calls failed).
+    """
     poses, xyz = coupled.poses, coupled.atoms.xyz_A
     R, s, occupancy = matrices(poses.quaternion), np.array(poses.shift_A), np.ones(len(xyz))
+    step = measured_step_deg(R, gap)
     rows = np.unique(np.linspace(0, len(images) - 1, min(PROFILE_FRAMES, len(images))).astype(int))
     try:
+        if len(xyz) < LEAST_ATOMS:
+            raise ValueError("too few atoms")
         profile, level = joint.fit_profile(
             images[rows], pixel_A, HIGHPASS, xyz, occupancy, R[rows], s[rows], np.ones(len(rows))
         )
     except ValueError as wrong:
-        raise InputError(
-            f"the rounds of matching ended with {len(xyz)} atoms that the frames do not show; "
-            "use method continuity, or start from a map"
-        ) from wrong
+        log.warning("rounds of matching: %d atoms, %s", len(xyz), wrong)
+        nothing = np.zeros(len(images))
+        sigma = np.radians(poses.sigma_deg)
+        profile = Profile.gaussian(WIDTH_A, HIGHPASS)
+        return Solution(R, s, np.ones(len(images)), nothing, sigma, xyz, occupancy, profile, step)
     K = overlap(profile, profile, pixel_A)
     filtered = filter_frames(images, pixel_A, profile)
     start = np.full(len(images), level)
     R, s, amplitude, gain, sigma = polish(filtered, xyz, occupancy, K, R, s, start, iterations=0)
-    return Solution(R, s, amplitude, gain, sigma, xyz, occupancy, profile, measured_step_deg(R, gap))
+    return Solution(R, s, amplitude, gain, sigma, xyz, occupancy, profile, step)
 
 
 def _history(solution, coupled):
@@ -300,7 +308,11 @@ def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, **opt
         data.images, None, None, metal.symbol, data.pixel_A, _same_rows(stack, data), diameter_A=diameter_A,
         rounds=rounds, **options,
     )  # fmt: skip
-    _enough(result)
+    if len(result.atoms) < LEAST_ATOMS:
+        raise InputError(
+            f"the rounds of matching ended with {len(result.atoms)} atoms, fewer than {LEAST_ATOMS}; accept more "
+            "frames, or use method continuity"
+        )
     solution = solution_of(data.images, data.pixel_A, result, data.gap)
     history = _history(solution, result)
     radius = (3 * len(result.atoms) / (4 * np.pi)) ** (1 / 3)
@@ -332,17 +344,8 @@ def window_by_matching(data, stack, start, facts, element, n_rounds, seed=None, 
         data.images, None, poses, element, data.pixel_A, _same_rows(stack, data), facts["a_A"], extent, n_rounds,
         centre=False, **options,
     )  # fmt: skip
-    _enough(result)
     solution = solution_of(data.images, data.pixel_A, result, data.gap)
     return solution, _history(solution, result)
-
-
-def _enough(result):
-    if len(result.atoms) < LEAST_ATOMS:
-        raise InputError(
-            f"the rounds of matching ended with {len(result.atoms)} atoms, fewer than {LEAST_ATOMS}; accept more "
-            "frames, or use method continuity"
-        )
 
 
 def _verdict(solution, history):
