@@ -81,10 +81,10 @@ def point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap):
     return b, half + np.triu(half, 1).T
 
 
-def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5):
+def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start=None):
     """Minimise o' N o / 2 - b' o over o >= 0 by accelerated projected gradients (FISTA with restart).
 
-    ridge : added to the diagonal, as a share of its mean
+    ridge : added to the diagonal, as a share of its mean; start : (n,) first guess
     """
     N = N + ridge * np.mean(np.diag(N)) * np.eye(len(b))
     vector = np.ones(len(b))
@@ -92,7 +92,7 @@ def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5):
         vector = N @ vector
         vector /= np.linalg.norm(vector)
     step = 0.95 / (vector @ (N @ vector))
-    o = np.zeros(len(b))
+    o = np.zeros(len(b)) if start is None else np.array(start, float)
     y, momentum = o, 1.0
     for _ in range(iterations):
         new = np.maximum(0, y - step * (N @ y - b))

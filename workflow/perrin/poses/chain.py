@@ -13,27 +13,26 @@ from perrin.imaging.rotations import angles_between
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _forward(score, neighbour, cost, gap, back, value):
+    """score (f, n + 1): its last column takes each frame's maximum; neighbour, cost (n, m) without gaps."""
     n, m = neighbour.shape
+    new = np.empty(n, np.float32)
     for t in range(1, len(score)):
-        new = np.empty(n, np.float32)
         scale = np.float32(1.0 / gap[t])
         for j in numba.prange(n):
+            node, price = neighbour[j], cost[j]
+            reached = np.empty(m, np.float32)
             best = np.float32(-1e30)
-            arg = 0
-            for l in range(m):
-                k = neighbour[j, l]
-                if k < 0:
-                    break
-                v = value[k] - cost[j, l] * scale
-                if v > best:
-                    best = v
-                    arg = l
+            for l in range(m):  # gather and maximum vectorise, a running argument would not
+                reached[l] = value[node[l]] - price[l] * scale
+                best = max(best, reached[l])
+            l = 0
+            while reached[l] != best:
+                l += 1
             new[j] = best + score[t, j]
-            back[t, j] = arg
+            back[t, j] = l
         # keep the numbers small: float32 has seven digits for thousands of frames
         top = new.max()
         value[:] = new - top
-        back[t, n] = 0
         score[t, n] = top
 
 
@@ -48,15 +47,17 @@ def viterbi(score, grid, step_deg, gap=None):
     """
     frames, n = score.shape
     sigma = np.radians(step_deg) / np.sqrt(3)
-    cost = (np.square(grid.angle) / (2 * sigma**2)).astype(np.float32)
+    missing = grid.neighbour < 0
+    cost = np.where(missing, 1e9, np.square(grid.angle) / (2 * sigma**2)).astype(np.float32)
+    neighbour = np.where(missing, np.arange(n)[:, None], grid.neighbour).astype(np.uint32)
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
-    back = np.zeros((frames, n + 1), np.uint8 if grid.neighbour.shape[1] < 256 else np.uint16)
+    back = np.zeros((frames, n), np.uint8 if neighbour.shape[1] < 256 else np.uint16)
     work = np.empty((frames, n + 1), np.float32)
     work[:, :n] = score
     value = score[0].copy()
     start = float(value.max())
     value -= np.float32(start)
-    _forward(work, grid.neighbour, cost, gap, back, value)
+    _forward(work, neighbour, cost, gap, back, value)
     path = np.empty(frames, np.int64)
     path[-1] = int(np.argmax(value))
     for t in range(frames - 1, 0, -1):

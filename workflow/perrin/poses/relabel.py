@@ -10,31 +10,67 @@ frames cost, so undoing a jump is rewarded and nothing else is charged.
 import numba
 import numpy as np
 
-from perrin.imaging.blobs import read_value, squared_norm
+from perrin.imaging.blobs import squared_norm
 from perrin.imaging.grids import HALF_TURN
+
+HELD = -1e6  # nats of any other branch of a frame that is to stay
+
+
+@numba.njit(fastmath=True, cache=True)
+def _samples(coefficient, values):
+    """The filtered image on its own grid, from its B-spline coefficients."""
+    m = coefficient.shape[0]
+    sixth = np.float32(1 / 6)
+    for y in range(1, m - 1):
+        for x in range(1, m - 1):
+            total = np.float32(0)
+            for i in range(-1, 2):
+                row = coefficient[y + i, x - 1] + 4 * coefficient[y + i, x] + coefficient[y + i, x + 1]
+                total += row * (4 if i == 0 else 1)
+            values[y, x] = total * sixth * sixth
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _branch_scores(coefficient, centre, step, xyz, occupancy, table, dq, turned, shift, slips, alpha, out):
-    """out (f, g, t): log-likelihood ratio of each branch; turned (f, g, 3, 3) rotations."""
+def _branch_scores(
+    coefficient, centre, step, xyz, occupancy, table, dq, rows, turned, shift, slips, alpha, out
+):
+    """out (f, g, t): log-likelihood ratio of each branch of frames `rows`; turned (f, g, 3, 3) rotations.
+
+    Images are read at the nearest of their samples, a tenth of an atom's width apart: of hundreds of nats that
+    costs one or two, the same for every branch.
+    """
     half = turned.shape[1] // 2
-    for f in numba.prange(len(turned)):
+    m = coefficient.shape[1]
+    for i in numba.prange(len(rows)):
+        f = rows[i]
         n = len(xyz)
         u = np.empty((n, 2))
         norm = np.empty(half)
+        values = np.zeros((m, m), np.float32)
+        _samples(coefficient[f], values)
+        place = np.empty((n, 2), np.float32)
+        weight = occupancy.astype(np.float32)
         for g in range(turned.shape[1]):
             R = turned[f, g]
             for j in range(n):
                 for a in range(2):
                     u[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2] + shift[f, a]
+                    place[j, a] = u[j, a] / step + centre + 0.5
             if g < half:  # the half turn about the beam, second half of the list, leaves the norm as it is
                 norm[g] = squared_norm(u, occupancy, table, dq)
             for t in range(len(slips)):
-                dx = R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]
-                dy = R[1, 0] * slips[t, 0] + R[1, 1] * slips[t, 1] + R[1, 2] * slips[t, 2]
-                c = 0.0
+                dx = np.float32(
+                    (R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]) / step
+                )
+                dy = np.float32(
+                    (R[1, 0] * slips[t, 0] + R[1, 1] * slips[t, 1] + R[1, 2] * slips[t, 2]) / step
+                )
+                c = np.float32(0)
                 for j in range(n):
-                    c += occupancy[j] * read_value(coefficient[f], centre, step, u[j, 0] + dx, u[j, 1] + dy)
+                    x = int(place[j, 0] + dx)
+                    y = int(place[j, 1] + dy)
+                    if x >= 0 and y >= 0 and x < m and y < m:
+                        c += weight[j] * values[y, x]
                 out[f, g, t] = alpha[f] * c - alpha[f] ** 2 * norm[g % half] / 2
 
 
@@ -56,14 +92,14 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
                 theta = 2 * np.arcsin(half)
                 angle_cost[g, h] = min(theta * theta * by_angle / gap[t], angle_cap)
         new = np.empty(n)
-        floor = value.max() - angle_cap - distance_cap - switch
+        order = np.argsort(-value)  # costs are not negative: what is behind the best so far cannot win
         for k in numba.prange(n):
             g = k // slips
             best = -1e30
             arg = 0
-            for l in range(n):
-                if value[l] < floor:
-                    continue
+            for l in order:
+                if value[l] <= best:
+                    break
                 h = l // slips
                 v = value[l] - angle_cost[g, h]
                 if v <= best:
@@ -88,7 +124,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
 
 def segment_test(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
-    gap=None, stride=2,
+    gap=None, stride=2, held=None, angle_cap=30.0,
 ):  # fmt: skip
     """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
 
@@ -97,6 +133,9 @@ def segment_test(
     group : (g, 3, 3) rotations of the lattice; slips : (t, 3) its short translations, zero first
     walk_deg, walk_A : rms rotation and per-axis shift between frames
     stride : every how manieth frame is tested; those between follow the one before
+    angle_cap : nats that a jump of orientation costs at most; a low cap lets a lost stretch be recovered, a high
+        one keeps the particle from turning round where a change of its shape makes that tempting
+    held : (f,) bool, frames that stay on the branch they are on; None: none
     returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a tested frame
     """
     frames = len(rotation)
@@ -106,19 +145,23 @@ def segment_test(
     turned = np.einsum("fij,gjk->fgik", rotation, group)
     turned = np.concatenate([turned, HALF_TURN @ turned], 1)
     identity = int(np.argmin(np.abs(group - np.eye(3)).sum((1, 2))))
-    score = np.empty((len(rows), turned.shape[1], len(slips)))
-    coefficient = filtered.coefficient[::stride]
+    score = np.zeros((len(rows), turned.shape[1], len(slips)))
+    free = np.arange(len(rows)) if held is None else np.flatnonzero(~np.asarray(held)[rows])
     _branch_scores(
-        coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, turned[rows],
+        filtered.coefficient[::stride], filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
+        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, free, turned[rows],
         np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
         np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip
+    value = score * stride
+    if held is not None:
+        value[np.asarray(held)[rows]] = HELD
+        value[np.asarray(held)[rows], identity, 0] = 0
     moves = np.einsum("fgij,tj->fgti", turned[:, :, :2], slips)
     place = (np.asarray(shift_A + box_A)[rows, None, None] + moves[rows]).reshape(len(rows), -1, 2)
     sigma2 = (1.5 * np.radians(walk_deg) / np.sqrt(3)) ** 2
     path = _best_branches(
-        score * stride, turned[rows], place, 1 / (2 * sigma2), 30.0, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
+        value, turned[rows], place, 1 / (2 * sigma2), angle_cap, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
         np.r_[1.0, apart[:-1]],
     )  # fmt: skip
     g, t = np.divmod(path, len(slips))

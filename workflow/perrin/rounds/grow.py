@@ -1,0 +1,185 @@
+"""From one good stretch outwards: poses on one branch while the particle changes.
+
+A lattice path has flips and slips that only a model with a shape can undo, and one model of a whole movie is a
+blend where atoms come and go: a particle that has lost a facet may fit into its former self in several ways. So
+the model is kept local. It starts in the stretch with the clearest occupancies and is carried forwards and
+backwards in steps: the next frames are put on their branches by the occupancies of the frames just before, refined,
+and the occupancies are taken anew from the frames at the frontier.
+"""
+
+import logging
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from perrin.imaging import lattice
+from perrin.imaging.blobs import Filtered, filter_frames
+from perrin.imaging.profile import Profile, overlap
+from perrin.poses.polish import polish
+from perrin.poses.relabel import segment_test
+from perrin.poses.stretches import mend
+from perrin.progress import progress
+from perrin.rounds.lock import WIDTH_A, atom_amplitude
+from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg
+from perrin.rounds.seed import occupancies, seed_sites
+
+log = logging.getLogger("perrin")
+
+STEP = 30  # frames put on their branches at once
+MEMORY = 120  # frames behind the frontier from which the local occupancies are taken
+OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
+JUMP_CAP = 100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump
+BLOCK = 400  # frames that share a model while bad stretches are tracked anew
+FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
+PRESENT = 0.5  # of the plateau: a site that holds an atom
+
+
+class Path:
+    """Poses of all frames while they are being refined, with the local model that carries them on."""
+
+    def __init__(self, filtered, lock, amplitude, box_A, gap):
+        self.filtered, self.lock, self.box_A = filtered, lock, box_A
+        self.gap = np.ones(len(box_A)) if gap is None else gap
+        self.rotation, self.shift_A = np.array(lock.rotation, float), np.array(lock.shift_A, float)
+        self.amplitude = np.full(len(box_A), float(amplitude))
+        self.gain, self.sigma = np.zeros(len(box_A)), np.zeros(len(box_A))
+        self.step_deg = lock.step_deg
+        self.group = lattice.rotation_group(lock.system)
+        self.slips = lattice.slip_vectors(lock.system, lock.a_A)
+
+    def frames(self, first, stop):
+        """Filtered frames of a stretch, and the slice."""
+        part = slice(first, stop)
+        return Filtered(self.filtered.coefficient[part], self.filtered.step_A, self.filtered.centre), part
+
+    def relabel(self, first, stop, xyz, occupancy, K, held=None):
+        """Put a stretch on its branches; returns the share of frames that changed."""
+        few, part = self.frames(first, stop)
+        level = np.full(stop - first, np.median(self.amplitude[part]))
+        R, s, changed, _ = segment_test(
+            few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], level, self.box_A[part],
+            self.group, self.slips, self.step_deg, gap=self.gap[part], held=held, angle_cap=JUMP_CAP,
+        )  # fmt: skip
+        self.rotation[part], self.shift_A[part] = R, s
+        return float(changed.mean())
+
+    def mend(self, first, stop, xyz, occupancy, K):
+        """Track the bad stretches of a block anew; returns how many changed."""
+        few, part = self.frames(first, stop)
+        *found, changed = mend(
+            few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], self.amplitude[part],
+            self.gain[part], self.box_A[part], self.step_deg,
+        )  # fmt: skip
+        self.rotation[part], self.shift_A[part], self.amplitude[part], self.gain[part] = found
+        return changed
+
+    def polish(self, first, stop, xyz, occupancy, K, iterations=4):
+        """Refine the poses of a stretch."""
+        few, part = self.frames(first, stop)
+        found = polish(
+            few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], self.amplitude[part], iterations,
+            walk_deg=self.step_deg, box_A=self.box_A[part], gap=self.gap[part],
+        )  # fmt: skip
+        self.rotation[part], self.shift_A[part], self.amplitude[part], self.gain[part], self.sigma[part] = (
+            found
+        )
+
+
+def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
+    """Poses on one branch and the sites' occupancies along time, from a lattice lock.
+
+    frames : (f, n, n) float32, clean; extent_A : largest distance of an atom from the particle's centre, about
+    box_A (f, 2): absolute place of the boxes; gap (f,): frames since the one before
+    window : frames of the first stretch
+    returns Solution (its atoms: the sites occupied at any time, with their mean occupancy), local occupancies
+    (steps, n) and the first frame of each step (steps,)
+    """
+    raw = Profile(np.array([WIDTH_A]), np.array([1.0]), HIGHPASS)
+    profile = Profile.gaussian(WIDTH_A, HIGHPASS)
+    filtered = filter_frames(frames, pixel_A, profile)
+    K = overlap(profile, profile, pixel_A)
+    start = atom_amplitude(lock) * float(raw.value(0.0))
+    first, level, (sites, differences, expected) = seed_sites(
+        filtered, lock, profile, pixel_A, extent_A, start, box_A, window
+    )
+    path = Path(filtered, lock, level, box_A, gap)
+    count = len(frames)
+    low, high = first, min(first + window, count)
+
+    spacing = 1.1 * lattice.nearest_distance(lock.system, lock.a_A)
+    tree = cKDTree(sites)
+    beside = tree.query_ball_point(sites, spacing)
+
+    def local(begin, stop, before=None):
+        """Occupancies of a stretch with their plateau at 1; its amplitudes take up the plateau.
+
+        Asked are all sites at first, then those that hold something and their neighbours.
+        """
+        rows = np.arange(len(sites))
+        if before is not None:
+            rows = np.unique(np.concatenate([beside[j] for j in np.flatnonzero(before > FAINT)]))
+        few, part = path.frames(begin, stop)
+        found, level, _ = occupancies(
+            few, sites[rows], path.rotation[part], path.shift_A[part], path.amplitude[part], K,
+            (differences[0], differences[1][np.ix_(rows, rows)]), expected, None if before is None else before[rows],
+        )  # fmt: skip
+        path.amplitude[part] *= level
+        o = np.zeros(len(sites))
+        o[rows] = found
+        return o
+
+    def model(o):
+        keep = o > PRESENT
+        return sites[keep], np.minimum(o[keep], 1.2)
+
+    for _ in range(3):
+        o = local(low, high)
+        changed = path.relabel(low, high, *model(o), K)
+        path.polish(low, high, *model(o), K)
+        if changed == 0:
+            break
+    o = local(low, high, o)
+    seed = o
+    log.info("first stretch %d-%d: %d sites", low, high - 1, (o > PRESENT).sum())
+    steps = {low: o}
+    ahead = [(first, min(first + STEP, count)) for first in range(high, count, STEP)]
+    back = [(max(stop - STEP, 0), stop) for stop in range(low, 0, -STEP)]
+    for new, stop in progress(ahead + back, "stretches put on their branches"):
+        if new >= high:  # forwards: the known frames lie before
+            begin, end, known = max(new - OVERLAP, low), stop, slice(max(new - OVERLAP, low), new)
+            held = np.arange(begin, end) < (begin + new) // 2
+            memory = max(stop - MEMORY, low), stop
+        else:
+            o = seed if stop == low else o
+            begin, end, known = new, min(stop + OVERLAP, high), slice(stop, min(stop + OVERLAP, high))
+            held = np.arange(begin, end) >= (stop + end) // 2
+            memory = new, min(new + MEMORY, high)
+        path.amplitude[new:stop] = np.median(path.amplitude[known])
+        free = begin + int(np.argmin(held)), end - int(np.argmin(held[::-1]))
+        changed = path.relabel(begin, end, *model(o), K, held)
+        path.polish(*free, *model(o), K)
+        if changed:  # unrefined poses had blurred the test
+            path.relabel(begin, end, *model(o), K, held)
+            path.polish(*free, *model(o), K)
+        o = local(*memory, o)
+        steps[new] = o
+    path.step_deg = float(np.clip(measured_step_deg(path.rotation, path.gap), 0.3, 10))
+    begins = np.array(sorted(steps))
+    table = np.array([steps[b] for b in begins])
+    mended = 0
+    for begin in range(0, count, BLOCK // 2):
+        end = min(begin + BLOCK, count)
+        known = (begins >= begin - STEP) & (begins < end)
+        mended += path.mend(begin, end, *model(np.median(table[known], axis=0)), K)
+    ever = (table > PRESENT).any(0)
+    weight = np.diff(np.r_[begins, count])
+    mean = weight @ table / count
+    log.info(
+        "grown: %d sites ever occupied, %d on average, step %.2f deg, %.1f nats a frame",
+        ever.sum(), (mean > PRESENT).sum(), path.step_deg, path.gain.mean(),
+    )  # fmt: skip
+    solution = Solution(
+        path.rotation, path.shift_A, path.amplitude, path.gain, path.sigma, sites[ever], mean[ever], profile,
+        path.step_deg,
+    )  # fmt: skip
+    return solution, table[:, ever], begins
