@@ -86,14 +86,19 @@ def section(stage):
     return of
 
 
-def code(module, elements=True):
-    """Digests of the code that a rule runs, and of the element's constants where the code reads them."""
+def code(module, elements=True, shown=None):
+    """Digests of the code that a rule runs, of the element's constants where the code reads them, and of the files
+    in the folder `shown`, which are part of what it writes.
+    """
 
     def of(wildcards):
         digests = code_digests(module)
         if elements and "perrin.files.elements" in digests and "trajectory" in wildcards.keys():
             symbol = ROWS[wildcards.trajectory]["element"]
             digests[f"config/{TABLE.name} {symbol}"] = digest(element(symbol))
+        for path in sorted((ROOT / shown).rglob("*")) if shown else []:
+            if path.is_file():
+                digests[f"{shown}/{path.name}"] = digest(path.read_text(encoding="utf-8"))
         return digests
 
     return of
