@@ -20,7 +20,7 @@ log = logging.getLogger("perrin")
 
 # templates, captions, style and the 3D view, which the rule takes into its digests
 SHOWN = Path(__file__).resolve().parents[2] / "report"
-ALL_COLUMNS = {
+TOGETHER = {
     "trajectory": "trajectory",
     "verdict": "dynamics",
     "category": "kind",
@@ -72,7 +72,7 @@ def report(
     page = {
         "trajectories": found,
         "verdicts": {v: sum(t["verdict"] == v for t in found) for v in words.ORDER},
-        "together": shown(trajectories_table, every, ALL_COLUMNS, max(most_rows, len(found)), index),
+        "together": shown(trajectories_table, every, TOGETHER, max(most_rows, len(found)), index),
         "states_link": link(states_table, index),
         "order": figures.order_and_size(states, names) if several and states is not None else None,
         "version": VERSION,

@@ -48,7 +48,7 @@ def slices(density, reach_A, slice_px, quality):
     cut = data[near]
     planes = [cut[half], cut[:, half], cut[:, :, half]]
     low, high = np.percentile(np.stack(planes), [0.5, 99.8])
-    sheet = np.full((slice_px, 3 * slice_px + 2 * GAP), 255, np.uint8)
+    sheet = np.full((slice_px, 3 * slice_px + 2 * GAP), 128, np.uint8)
     for index, plane in enumerate(planes):
         grey = np.clip((plane - low) / max(high - low, 1e-12), 0, 1) * 255
         image = Image.fromarray(grey.astype(np.uint8)).resize((slice_px, slice_px), Image.Resampling.BICUBIC)
