@@ -62,7 +62,8 @@ def test_page_fits_its_width(seen):
 def test_atoms_are_drawn(seen):
     """Would catch a blank view, atoms left out, or a window that failed and is drawn nevertheless."""
     for view in seen[0].values():
-        assert view["drawn"] == [177, 168, 157]
+        assert view["drawn"] == [177, 168, 157, 177]
+        assert view["played"] == ["State 2, 168 atoms.", "State 4, 157 atoms."]
         assert view["colours"] > 60
         assert min(view["legends"]) > 8
 

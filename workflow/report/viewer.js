@@ -1,5 +1,6 @@
 // Atoms as shaded spheres on a canvas: turn, zoom, pick; no library, no WebGL, no network.
-// Every .viewer holds a canvas, its controls and its atoms as JSON (workflow/perrin/report/atoms3d.py).
+// Every .viewer holds a canvas, its controls and its atoms as JSON (workflow/perrin/report/atoms3d.py); one with
+// data-states plays through the atoms of the windows whose ids it names.
 "use strict";
 const perrinViews = (() => {
   // colour scales that the colour-blind can read: viridis, a blue-white-orange, inferno without its ends, cividis
@@ -63,20 +64,39 @@ const perrinViews = (() => {
 
   function View(box) {
     const canvas = box.querySelector("canvas"), pen = canvas.getContext("2d");
-    const data = JSON.parse(box.querySelector("script").textContent);
-    const n = data.xyz.length / 3;
-    const points = Array.from({ length: n }, (_, k) => data.xyz.slice(3 * k, 3 * k + 3).map((v) => v / 100));
-    const gone = Array.from({ length: (data.gone || []).length / 3 }, (_, k) => data.gone.slice(3 * k, 3 * k + 3).map((v) => v / 100));
-    const reach = Math.max(...points.map((p) => Math.hypot(...p)), data.radius) + data.radius;
-    const colours = choices(data, n);
+    const source = "script[type='application/json']";
+    const homes = box.dataset.states ? box.dataset.states.split(" ").map((id) => document.getElementById(id)) : [box];
+    const scenes = homes.map((home) => JSON.parse(home.querySelector(source).textContent));
     const by = box.querySelector(".by"), size = box.querySelector(".size"), cut = box.querySelector(".cut");
     const said = box.querySelector(".picked"), legend = box.querySelector(".legend");
-    colours.forEach((c, k) => by.add(new Option(c.label, k)));
-    const bonds = [];
-    for (let i = 0; i < n && n <= 3000; i++)
-      for (let j = i + 1; j < n; j++)
-        if (Math.hypot(...points[i].map((v, k) => v - points[j][k])) < data.bond) bonds.push([i, j]);
+    const state = box.querySelector(".state"), play = box.querySelector(".play");
     const self = { group: box.dataset.group, R: START, zoom: 1, picked: -1, other: -1 };
+    let data, n, points, gone, reach = 0, colours, bonds;
+    // [x, y, z] in angstrom from the centre of the first scene, so that atoms which stay do not move
+    const read = (scene, numbers) => Array.from({ length: (numbers || []).length / 3 }, (_, k) =>
+      [0, 1, 2].map((i) => numbers[3 * k + i] / 100 + scene.origin[i] - scenes[0].origin[i]));
+    for (const s of scenes)
+      for (const p of read(s, s.xyz)) reach = Math.max(reach, Math.hypot(...p) + s.radius);
+    function load(k) {
+      const label = colours ? colours[by.value].label : box.dataset.by;
+      data = scenes[k];
+      points = read(data, data.xyz);
+      gone = read(data, data.gone);
+      n = points.length;
+      colours = choices(data, n);
+      by.replaceChildren(...colours.map((c, i) => new Option(c.label, i)));
+      by.value = Math.max(0, colours.findIndex((c) => c.label === label));
+      bonds = null;
+      self.picked = self.other = -1;
+    }
+    // pairs of neighbours, wanted only where the spheres are small
+    function neighbours() {
+      bonds = [];
+      for (let i = 0; i < n && n <= 3000; i++)
+        for (let j = i + 1; j < n; j++)
+          if (Math.hypot(...points[i].map((v, k) => v - points[j][k])) < data.bond) bonds.push([i, j]);
+      return bonds;
+    }
     let seen = [], queued = false, sprites = new Map(), ground = [255, 255, 255], ink = "#000";
 
     function colour(k) {
@@ -120,7 +140,7 @@ const perrinViews = (() => {
       const things = turned.map((q, k) => ({ z: q[2], q, k })).filter((t) => t.z <= nearest);
       gone.forEach((p) => { const q = place(p); if (q[2] <= nearest) things.push({ z: q[2], q, ghost: true }); });
       if (size.value < 0.6)
-        for (const [i, j] of bonds)
+        for (const [i, j] of bonds || neighbours())
           if (turned[i][2] <= nearest && turned[j][2] <= nearest)
             things.push({ z: (turned[i][2] + turned[j][2]) / 2 - 0.01, bond: [turned[i], turned[j]] });
       things.sort((a, b) => a.z - b.z);
@@ -189,8 +209,9 @@ const perrinViews = (() => {
     };
     function tell() {
       const k = self.picked;
-      if (k < 0) { said.textContent = "Click an atom."; return; }
-      const place = points[k].map((v, i) => (v + data.origin[i]).toFixed(2));
+      const where = state ? `State ${box.dataset.numbers.split(" ")[state.value]}, ${n} atoms. ` : "";
+      if (k < 0) { said.textContent = `${where}Click an atom.`; return; }
+      const place = points[k].map((v, i) => (v + scenes[0].origin[i]).toFixed(2));
       const error = data.sd ? data.sd.slice(3 * k, 3 * k + 3).map((v) => (v === null ? "?" : (v / 1000).toFixed(3))) : null;
       const parts = [`Atom ${k + 1} (${data.element}) at ${place.join(", ")} Å`];
       if (error) parts.push(`± ${error.join(", ")} Å`);
@@ -206,7 +227,7 @@ const perrinViews = (() => {
         const apart = Math.hypot(...points[k].map((v, i) => v - points[self.other][i]));
         parts.push(`${apart.toFixed(2)} Å from atom ${self.other + 1}`);
       }
-      said.textContent = parts.join("; ") + ".";
+      said.textContent = `${where}${parts.join("; ")}.`;
     }
     function pick(x, y, second) {
       for (let k = seen.length - 1; k >= 0; k--)
@@ -262,6 +283,17 @@ const perrinViews = (() => {
       if (does && !e.ctrlKey && !e.metaKey && !e.altKey) { e.preventDefault(); does(); }
     });
     by.addEventListener("change", () => { key(); later(); });
+    if (state) {
+      const show = () => { load(+state.value); key(); tell(); later(); };
+      let clock = 0;
+      const stop = () => { clearInterval(clock); clock = 0; play.textContent = "play"; };
+      state.addEventListener("input", () => { stop(); show(); });
+      play.addEventListener("click", () => {
+        if (clock) { stop(); return; }
+        play.textContent = "stop";
+        clock = setInterval(() => { state.value = (+state.value + 1) % scenes.length; show(); }, 900);
+      });
+    }
     size.addEventListener("input", later);
     cut.addEventListener("input", later);
     box.querySelector(".reset").addEventListener("click", reset);
@@ -271,7 +303,7 @@ const perrinViews = (() => {
     views.push(self);
     const first = views.find((v) => v.group === self.group);
     self.R = first.R; self.zoom = first.zoom;
-    theme(); key(); tell(); draw();
+    load(0); theme(); key(); tell(); draw();
     box.dataset.drawn = seen.length;
     return self;
   }

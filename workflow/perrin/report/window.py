@@ -12,7 +12,15 @@ FILES = (
     *("map.mrc", "half1.mrc", "half2.mrc", "density.mrc", "poses.star", "poses.csv", "fsc.csv"),
     *("rounds.csv", "depth.csv", "profile.csv", "coverage.json", "model.json"),
 )
-NO_STRUCTURE = {"atoms.cif", "atoms.pdb", "atoms.xyz", "strain.pdb", "density.mrc"}
+NO_STRUCTURE = {
+    "atoms.csv",
+    "atoms_stats.csv",
+    "atoms.cif",
+    "atoms.pdb",
+    "atoms.xyz",
+    "strain.pdb",
+    "density.mrc",
+}
 AROUND_A = 4.0
 
 
