@@ -161,26 +161,22 @@ def in_windows(*names):
     return of
 
 
+# What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/tracks.csv", "track/field.png", "graphene/sheets.csv", "denoise/components.csv"],
-    *["classes2d/classes.mrcs", "classes2d/frames.csv", "classes2d/particle.json", "classes2d/sheet.png"],
-    *["average3d/map.mrc", "average3d/correlation.csv", "average3d/coverage.json", "average3d/lattice.json"],
+    *["track/field.png", "classes2d/sheet.png", "classes2d/frames.csv", "classes2d/particle.json"],
+    *[
+        "average3d/poses.csv",
+        "average3d/correlation.csv",
+        "average3d/coverage.json",
+        "average3d/lattice.json",
+    ],
     *["segment/windows.tsv", "segment/evidence.csv", "segment/tree.json"],
     *["events/events.csv", "events/events.svg", "dynamics/states.csv", "dynamics/changes.csv"],
-    *["dynamics/lives.csv", "dynamics/core.csv", "dynamics/rates.csv", "dynamics/category.json"],
+    *["dynamics/lives.csv", "dynamics/rates.csv", "dynamics/category.json"],
 ]
 OF_WINDOW = [
-    *[
-        "poses.csv",
-        "map.mrc",
-        "half1.mrc",
-        "half2.mrc",
-        "fsc.csv",
-        "rounds.csv",
-        "coverage.json",
-        "atoms.csv",
-    ],
-    *["atoms.xyz", "density.mrc", "profile.csv", "model.json", "atoms_stats.csv", "state.csv", "depth.csv"],
+    *["atoms.csv", "atoms_stats.csv", "map.mrc", "density.mrc", "fsc.csv"],
+    *["model.json", "coverage.json", "profile.json"],
 ]
 
 

@@ -105,6 +105,9 @@ def write_window(folder, window, xyz, rng, verdict):
         "fsc": 1 / (1 + (f / 0.9) ** 12),
     }
     write_table(here / "fsc.csv", fsc, fsc_columns())
+    write_json(
+        here / "profile.json", {"verdict": "good", "why": "settled", "resolution_A": 0.95, "pixel_A": PIXEL}
+    )
     write_json(here / "coverage.json", {"verdict": "good", "why": "300 frames saw 61 % of the Fourier shell"})
     why = "no structure <b>passed</b> & held" if verdict == "failed" else "atoms agree in both halves"
     check = {"name": "atoms alike in both halves", "value": 0.98, "limit": 0.9, "verdict": verdict}
