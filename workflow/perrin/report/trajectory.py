@@ -5,6 +5,7 @@ import pandas as pd
 
 from perrin.files.elements import element as look_up
 from perrin.files.poses import read_poses
+from perrin.files.tables import sidecar
 from perrin.report import figures, pictures, truth, words
 from perrin.report.tables import facts, link, shown, table
 from perrin.report.window import positions, window
@@ -151,14 +152,7 @@ def _pictures(folder, windows, rate, settings, compared):
         found["correlation"] = figures.over_time(
             correlation, "correlation", "correlation", windows, rate, extra=true
         )
-    evidence = table(folder / "segment/evidence.csv")
-    if evidence is not None and len(evidence) and "frame" in evidence:
-        numbers = [c for c in evidence.columns if c not in ("frame", "time_s") and evidence[c].dtype.kind in "fi"
-                   and evidence[c].notna().any()]  # fmt: skip
-        found["evidence"] = [
-            {"name": c, "svg": figures.over_time(evidence, c, c, windows, rate, "s2", extra=true)}
-            for c in numbers[:MOST_EVIDENCE]
-        ]
+    found["evidence"] = _evidence(folder / "segment/evidence.csv", windows, rate, true)
     frames = table(folder / "classes2d/frames.csv")
     if frames is not None and len(frames) and "accepted" in frames:
         refused = frames[frames["accepted"] == 0]["reason"].value_counts()
@@ -168,6 +162,23 @@ def _pictures(folder, windows, rate, settings, compared):
             "refused": list(refused.items()),
         }
     return found
+
+
+def _evidence(path, windows, rate, true):
+    """Pictures of the evidence for changes; without switches, and without what is drawn from correlation.csv."""
+    evidence, found = table(path), []
+    if evidence is None or not len(evidence) or "frame" not in evidence:
+        return found
+    meanings = {c["name"]: c for c in facts(sidecar(path)).get("columns", [])}
+    for name in evidence.columns.drop(["frame", "time_s", "correlation"], errors="ignore"):
+        values = evidence[name]
+        if values.dtype.kind not in "fi" or not values.notna().any() or values.dropna().isin([0, 1]).all():
+            continue
+        said = meanings.get(name, {"unit": "", "meaning": name})
+        label = name.replace("_", " ") + (f" ({said['unit']})" if said["unit"] else "")
+        svg = figures.over_time(evidence, name, label, windows, rate, "s2", extra=true)
+        found.append({"name": name, "svg": svg, "meaning": said["meaning"]})
+    return found[:MOST_EVIDENCE]
 
 
 def _truth(truth_folder, folder, windows, metal, match_A):
