@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from conftest import FAILED, PROJECT, WINDOWS, name_of, write_report
+from small_run import FAILED, PROJECT, WINDOWS, name_of, write_report
 
 opened = None
 

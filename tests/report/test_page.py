@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import FAILED, PROJECT, WINDOWS, name_of, write_report
+from small_run import FAILED, PROJECT, WINDOWS, name_of, write_report
 
 from perrin.report import words
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import crystal
 from scipy.spatial.transform import Rotation
+from small_run import crystal
 
 from perrin.files.elements import element
 from perrin.report.truth import boundaries, match
