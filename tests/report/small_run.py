@@ -77,7 +77,7 @@ def write_before_windows(folder, rng):
     table = {
         "window": [name_of(w) for w in WINDOWS], "first_frame": first, "last_frame": [w[1] for w in WINDOWS],
         "first_low": first - 5 * (first > 0), "first_high": first + 5 * (first > 0), "reason": ["the movie starts"] +
-        ["likelihood ratio 312"] * 3,
+        ["likelihood ratio 312"] * (len(WINDOWS) - 1),
     }  # fmt: skip
     write_table(folder / "segment/windows.tsv", table, {n: ("", n) for n in table})
 
@@ -115,7 +115,7 @@ def write_window(folder, window, xyz, rng, verdict):
     statistics(
         atoms=here / "atoms.csv", model_json=here / "model.json", atoms_stats=here / "atoms_stats.csv",
         state=here / "state.csv", depth=here / "depth.csv", strain_pdb=here / "strain.pdb", name=folder.name,
-        window=name_of(window), element="Pt", frame_rate_hz=RATE, seed=1, **keys("statistics", draws=30),
+        window=name_of(window), element="Pt", frame_rate_hz=RATE, seed=1, **keys("statistics", draws=12),
     )  # fmt: skip
 
 

@@ -6,8 +6,21 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small_run import FAILED, PROJECT, WINDOWS, name_of, write_report
+import small_run
+from small_run import (
+    FAILED,
+    PROJECT,
+    WINDOWS,
+    crystal,
+    name_of,
+    write_after_windows,
+    write_before_windows,
+    write_report,
+    write_truth,
+    write_window,
+)
 
 from perrin.report import words
 
@@ -97,11 +110,9 @@ def test_absent_files_leave_their_part_out(results, tmp_path):
     """Would catch a report that dies of one missing file: folders and files are taken away in turn, then all."""
     copy = tmp_path / "results"
     shutil.copytree(results, copy)
-    parts = ["track", "classes2d", "average3d", "segment", "events", "windows", "dynamics"]
-    parts += [f"dynamics/{name}.csv" for name in ("states", "lives", "changes")]
-    parts += [
-        f"windows/{name_of(WINDOWS[0])}/{name}" for name in ("atoms.csv", "atoms_stats.csv", "model.json")
-    ]
+    parts = ["classes2d", "average3d", "segment", "events", "windows", "dynamics"]
+    parts += [f"dynamics/{name}.csv" for name in ("states", "lives")]
+    parts += [f"windows/{name_of(WINDOWS[0])}/{name}" for name in ("atoms.csv", "atoms_stats.csv")]
     for part in parts:
         (copy / "one" / part).rename(tmp_path / "away")
         assert "Atoms over time" in write_report(copy, ["one"], picture_px=100), part
@@ -154,3 +165,21 @@ def test_overall_verdict():
         words.trajectory_verdict([{"name": "views", "verdict": "doubtful", "why": ""}], ["good"])[0]
         == "doubtful"
     )
+
+
+@pytest.mark.parametrize("lost", [(None, None), (0,), (0, None), (None, 9)])
+def test_trajectories_without_much(tmp_path, monkeypatch, lost):
+    """Would catch a page that dies where every window failed, where there is one state only, or no change."""
+    folder, rng, points = tmp_path / "results/few", np.random.default_rng(5), crystal()
+    monkeypatch.setattr(small_run, "WINDOWS", WINDOWS[: len(lost)])
+    write_before_windows(folder, rng)
+    for window, gone in zip(WINDOWS, lost):
+        xyz = np.zeros((0, 3)) if gone is None else points[gone:]
+        write_window(folder, window, xyz, rng, "failed" if gone is None else "doubtful")
+    write_after_windows(folder)
+    write_truth(tmp_path / "truth", points)
+    page = write_report(tmp_path / "results", ["few"], {"few": str(tmp_path / "truth")}, picture_px=100)
+    good = len(lost) - lost.count(None)
+    assert page.count("<canvas") == good
+    assert ("No structure of the Pt particle" in page) == (good == 0)
+    assert "nan" not in re.sub(r'base64,[^"]*"', "", page).lower().replace("nanocrystal", "")

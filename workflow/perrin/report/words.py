@@ -12,6 +12,8 @@ def number(value, digits=3):
     """A number with so many significant digits and no exponent where that is readable; a dash for none."""
     if value is None or isinstance(value, str):
         return value or "–"
+    if isinstance(value, (list, tuple)):
+        return " to ".join(number(item, digits) for item in value)
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     value = float(value)
@@ -97,7 +99,7 @@ def found_sentence(element, states):
     good = states[states["verdict"] != "failed"]
     if not len(good):
         return f"No structure of the {element} particle: {plural(len(states), 'window')} failed."
-    atoms = [int(n) for n in good["n_atoms"]]
+    atoms = [int(n) for n in good["n_atoms"].dropna()]
     shown = atoms if len(atoms) <= 4 else [atoms[0], atoms[-1]]
     arrow = " → " if len(atoms) <= 4 else " → … → "
     text = f"{arrow.join(map(str, shown))} {element} atoms in {plural(len(good), 'state')}"
