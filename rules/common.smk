@@ -86,14 +86,19 @@ def section(stage):
     return of
 
 
-def code(module, elements=True):
-    """Digests of the code that a rule runs, and of the element's constants where the code reads them."""
+def code(module, elements=True, shown=None):
+    """Digests of the code that a rule runs, of the element's constants where the code reads them, and of the files
+    in the folder `shown`, which are part of what it writes.
+    """
 
     def of(wildcards):
         digests = code_digests(module)
         if elements and "perrin.files.elements" in digests and "trajectory" in wildcards.keys():
             symbol = ROWS[wildcards.trajectory]["element"]
             digests[f"config/{TABLE.name} {symbol}"] = digest(element(symbol))
+        for path in sorted((ROOT / shown).rglob("*")) if shown else []:
+            if path.is_file():
+                digests[f"{shown}/{path.name}"] = digest(path.read_text(encoding="utf-8"))
         return digests
 
     return of
@@ -156,26 +161,22 @@ def in_windows(*names):
     return of
 
 
+# What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/tracks.csv", "track/field.png", "graphene/sheets.csv", "denoise/components.csv"],
-    *["classes2d/classes.mrcs", "classes2d/frames.csv", "classes2d/particle.json", "classes2d/sheet.png"],
-    *["average3d/map.mrc", "average3d/correlation.csv", "average3d/coverage.json", "average3d/lattice.json"],
+    *["track/field.png", "classes2d/sheet.png", "classes2d/frames.csv", "classes2d/particle.json"],
+    *[
+        "average3d/poses.csv",
+        "average3d/correlation.csv",
+        "average3d/coverage.json",
+        "average3d/lattice.json",
+    ],
     *["segment/windows.tsv", "segment/evidence.csv", "segment/tree.json"],
     *["events/events.csv", "events/events.svg", "dynamics/states.csv", "dynamics/changes.csv"],
-    *["dynamics/lives.csv", "dynamics/core.csv", "dynamics/rates.csv", "dynamics/category.json"],
+    *["dynamics/lives.csv", "dynamics/rates.csv", "dynamics/category.json"],
 ]
 OF_WINDOW = [
-    *[
-        "poses.csv",
-        "map.mrc",
-        "half1.mrc",
-        "half2.mrc",
-        "fsc.csv",
-        "rounds.csv",
-        "coverage.json",
-        "atoms.csv",
-    ],
-    *["atoms.xyz", "density.mrc", "profile.csv", "model.json", "atoms_stats.csv", "state.csv", "depth.csv"],
+    *["atoms.csv", "atoms_stats.csv", "map.mrc", "density.mrc", "fsc.csv"],
+    *["model.json", "coverage.json", "profile.json"],
 ]
 
 

@@ -23,6 +23,6 @@ rule report:
         runtime=minutes(10, 60),
     params:
         cfg=dict(config["report"], results="results", rows=list(ROWS.values()), truth=truth_of_demo()),
-        code=code("perrin.report.page"),
+        code=code("perrin.report.page", shown="workflow/report"),
     script:
         "../workflow/scripts/report.py"

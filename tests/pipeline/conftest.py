@@ -65,7 +65,8 @@ def project(tmp_path_factory):
     for name in ("rules", "config", "profiles", "envs"):
         shutil.copytree(PROJECT / name, home / name, ignore=ignore)
     shutil.copy(PROJECT / "Snakefile", home)
-    shutil.copytree(PROJECT / "workflow" / "scripts", home / "workflow" / "scripts")
+    for name in ("scripts", "report"):
+        shutil.copytree(PROJECT / "workflow" / name, home / "workflow" / name)
     library = home / "workflow" / "perrin"
     (library / "files").mkdir(parents=True)
     for name in ("stage", "closure", "settings", "progress", "prune", "version", "__init__"):

@@ -86,6 +86,19 @@ def test_a_real_edit_reruns_exactly_what_it_concerns(snakemake, work, edited):
     assert "perrin.states.strain" in text, "the dry run does not name the module"
 
 
+def test_an_edited_template_reruns_the_report_alone(snakemake, work, project):
+    """Would catch an edit of the page's templates, captions, style or 3D view that goes unseen."""
+    caption = project / "workflow" / "report" / "captions.yaml"
+    kept = caption.read_text()
+    try:
+        caption.write_text(kept + "more: words\n")
+        code, text = snakemake(work, "-n", *SHEET)
+    finally:
+        caption.write_text(kept)
+    assert code == 0 and set(jobs(text)) - {"all", "total"} == {"report"}
+    assert "workflow/report/captions.yaml" in text, "the dry run does not name the file"
+
+
 def test_a_setting_reruns_its_stage_and_what_follows(snakemake, work):
     """Would catch a setting that reaches a stage behind Snakemake's back."""
     code, text = snakemake(work, "-n", "--config", "trajectories=sheet.tsv", "classes2d={block_frames: 30}")

@@ -107,5 +107,5 @@ def test_the_code_param_names_the_module_that_the_script_runs(rules):
     text = "\n".join(path.read_text() for path in (PROJECT / "rules").glob("*.smk"))
     for stage in STAGES:
         body = re.search(rf"(?:rule|checkpoint) {stage}:\n(.*?)(?=\n\n\n|\Z)", text, re.S)[1]
-        module = re.search(r'code=code\("([\w.]+)"\)', body)[1]
+        module = re.search(r'code=code\("([\w.]+)"', body)[1]
         assert module == function_of(rules[stage]).rpartition(".")[0], stage

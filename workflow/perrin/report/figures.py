@@ -1,0 +1,164 @@
+"""The figures of a trajectory: series over time, frames over time, resolution, directions, order against size."""
+
+import numpy as np
+
+from perrin.imaging.rotations import matrices
+from perrin.report import plots
+
+SERIES = {
+    "n_atoms": "atoms",
+    "fraction_cn_gt8": "share with CN > 8",
+    "mean_radial_strain_pct": "mean radial strain (%)",
+    "penetration_depth_A": "penetration depth (Å)",
+    "crystallinity": "crystallinity",
+}
+RESOLUTION = 0.143
+BINS = 240
+TIME_PARTS = 5
+
+
+def series(states, frame_rate_hz):
+    """{column: SVG} of the states' headline numbers over time with their intervals.
+
+    states : DataFrame of dynamics/states.csv; a failed window is a red span without a value
+    """
+    first = states["first_frame"].to_numpy(float) / frame_rate_hz
+    last = (states["last_frame"].to_numpy(float) + 1) / frame_rate_hz
+    failed = states["verdict"].to_numpy() == "failed"
+    found = {}
+    for column, label in SERIES.items():
+        if column not in states:
+            continue
+        value, low, high = (
+            np.where(failed, np.nan, states[name].to_numpy(float)) if name in states else np.full(len(states), np.nan)
+            for name in (column, f"{column}_low", f"{column}_high")
+        )  # fmt: skip
+        if not np.isfinite(value).any():
+            continue
+        on = plots.axes([*first, *last], [*value, *low, *high])
+        parts = [plots.frame(on, "time (s)", label)]
+        for a, b in zip(first[failed], last[failed]):
+            parts.append(plots.box(on, a, b, None, None, "failed"))
+        for a, b, l, h in zip(first, last, low, high):
+            if np.isfinite([l, h]).all():
+                parts.append(plots.box(on, a, b, l, h, "band s1"))
+        middle = (first + last) / 2
+        parts.append(plots.line(on, middle[~failed], value[~failed], "joint"))
+        for a, b, v in zip(first, last, value):
+            if np.isfinite(v):
+                parts.append(plots.line(on, [a, b], [v, v], "s1"))
+        titles = [f"state {k + 1}: {v:.4g} ({l:.4g} to {h:.4g})"
+                  for k, (v, l, h) in enumerate(zip(value, low, high))]  # fmt: skip
+        parts.append(plots.dots(on, middle, value, "s1", titles=titles))
+        said = ", ".join(f"{v:.4g}" for v in value[np.isfinite(value)][:8])
+        found[column] = plots.svg(on, parts, f"{label} over time, with intervals: {said}")
+    return found
+
+
+def over_time(table, column, label, windows, frame_rate_hz, kind="s1", extra=()):
+    """SVG of a number per frame over time: median and 10 to 90 % of neighbours, windows as bars below.
+
+    table : DataFrame with frame and the column; windows : DataFrame of windows.tsv or None
+    extra : boundaries to mark besides (frames), such as the true ones
+    """
+    time = table["frame"].to_numpy(float) / frame_rate_hz
+    x, low, mid, high = plots.binned(time, table[column].to_numpy(float), BINS)
+    span = [0.0, *time]
+    if windows is not None and len(windows):
+        span += [(windows["last_frame"].max() + 1) / frame_rate_hz]
+    on = plots.axes(span, [*low, *high], width=720, height=190)
+    parts = [plots.frame(on, "time (s)", label)]
+    if windows is not None:
+        for index, row in enumerate(windows.to_dict("records")):
+            a, b = row["first_frame"] / frame_rate_hz, (row["last_frame"] + 1) / frame_rate_hz
+            parts.append(plots.box(on, a, b, None, None, f"window{index % 2}"))
+            bounds = [row.get(name, np.nan) for name in ("first_low", "first_high")]
+            if index and np.isfinite(np.array(bounds, float)).all():
+                parts.append(plots.box(on, bounds[0] / frame_rate_hz, (bounds[1] + 1) / frame_rate_hz, None, None,
+                                       "doubt"))  # fmt: skip
+    parts += [plots.band(on, x, low, high, kind), plots.line(on, x, mid, kind)]
+    parts += [plots.upright(on, frame / frame_rate_hz, "truth") for frame in extra]
+    return plots.svg(on, parts, f"{label} of the frames over time: median and the middle 80 %")
+
+
+def fsc(table, pixel_A):
+    """(SVG, resolution in angstrom or None) of the half maps' Fourier shell correlation."""
+    x, y = table["frequency_per_A"].to_numpy(float), table["fsc"].to_numpy(float)
+    known = np.isfinite(x) & np.isfinite(y) & (x <= 0.5 / pixel_A + 1e-9)
+    x, y = x[known], y[known]
+    if len(x) < 2:
+        return None, None
+    on = plots.Axes(340, 210, (0.0, float(x.max())), (min(-0.1, float(y.min())), 1.05))
+    parts = [plots.frame(on, "spatial frequency (1/Å)", "FSC"), plots.level(on, RESOLUTION, "0.143")]
+    for column, kind in (("fsc_unmasked", "s2 thin"), ("fsc_random", "s4 thin")):
+        if column in table and table[column].notna().any():
+            parts.append(plots.line(on, x, table[column].to_numpy(float)[known], kind))
+    parts.append(plots.line(on, x, y, "s1"))
+    below = np.flatnonzero((y < RESOLUTION) & (x > 0.1))
+    at = below[0] if len(below) else len(x) - 1
+    resolution = float(1 / x[at])
+    if len(below):
+        parts.append(plots.upright(on, x[at]))
+    words = (
+        f"falls below 0.143 at {resolution:.2f} Å" if len(below) else "stays above 0.143 up to the last shell"
+    )
+    return plots.svg(on, parts, f"Fourier shell correlation of the half maps, {words}"), resolution
+
+
+def directions(poses, most=3000, edge=300):
+    """SVG of the directions along which the beam passed the particle, early to late in five colours.
+
+    Equal-area map of half a sphere about the body's z axis (Lambert): views from behind, whose projections are
+    mirror images, are folded in. poses : Poses
+    """
+    if not len(poses):
+        return None
+    rows = np.unique(np.linspace(0, len(poses) - 1, most).astype(int))
+    beam = matrices(poses.quaternion[rows])[:, 2]
+    beam = np.where(beam[:, 2:] < 0, -beam, beam)
+    radius = np.sqrt(np.maximum(1 - beam[:, 2], 0))
+    along = np.hypot(beam[:, 0], beam[:, 1])
+    unit = beam[:, :2] / np.maximum(along, 1e-12)[:, None]
+    half = edge / 2
+    place = half + (half - 26) * radius[:, None] * unit * [1, -1]
+    parts = []
+    for tilt in (30, 60, 90):
+        r = (half - 26) * np.sqrt(1 - np.cos(np.radians(tilt)))
+        parts.append(f'<circle class="grid" cx="{half}" cy="{half}" r="{r:.1f}"/>')
+        parts.append(f'<text x="{half + 3}" y="{half - r - 3:.1f}">{tilt}°</text>')
+    parts.append(f'<path class="grid" d="M{26} {half}H{edge - 26}M{half} {26}V{edge - 26}"/>')
+    parts.append(
+        f'<text x="{edge - 22}" y="{half + 4}">x</text><text x="{half - 4}" y="{edge - 8}">−y</text>'
+    )
+    part = np.minimum(TIME_PARTS * np.arange(len(rows)) // max(len(rows), 1), TIME_PARTS - 1)
+    for k in range(TIME_PARTS):
+        path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in place[part == k])
+        parts.append(f'<path class="view v{k}" d="{path}"/>')
+    on = plots.Axes(edge, edge, (0, 1), (0, 1))
+    return plots.svg(on, parts, f"Directions of view of {len(poses)} frames on half a sphere")
+
+
+def order_and_size(states, names):
+    """SVG of crystallinity against the number of atoms, one mark a state; None where there are fewer than two.
+
+    states : DataFrame of summary/states.csv; names : trajectories in the order of their colours
+    """
+    good = states[states["verdict"] != "failed"]
+    good = good[good["crystallinity"].notna() & good["n_atoms"].notna()]
+    if len(good) < 2:
+        return None
+    both = {c: good[[c, f"{c}_low", f"{c}_high"]].to_numpy(float) for c in ("n_atoms", "crystallinity")}
+    x = both["n_atoms"]
+    on = plots.axes(x, both["crystallinity"], width=480, height=280)
+    wide = (x.max() - x.min()) * 0.04 or 1
+    on = plots.Axes(on.width, on.height, (on.x[0] - wide, on.x[1] + wide), on.y)
+    parts = [plots.frame(on, "atoms", "crystallinity")]
+    for name in names:
+        rows = (good["trajectory"] == name).to_numpy()
+        kind = f"s{1 + list(names).index(name) % 8}"
+        a, b = both["n_atoms"][rows], both["crystallinity"][rows]
+        titles = [f"{name}, state {s}" for s in good["state"][rows]]
+        parts.append(plots.whiskers(on, a[:, 0], b[:, 1], b[:, 2], kind))
+        parts.append(plots.whiskers(on, b[:, 0], a[:, 1], a[:, 2], kind, across=True))
+        parts.append(plots.dots(on, a[:, 0], b[:, 0], kind, titles=titles))
+    return plots.svg(on, parts, f"Crystallinity against the number of atoms of {len(good)} states")
