@@ -1,0 +1,234 @@
+"""The atoms of one window with all that is known of each: place, covariance, occupancy, probability; and checks.
+
+Atoms, profile and poses are brought to rest against the raw frames. The covariance is the Cramer-Rao bound with
+free poses, inflated by what two halves of the frames, refined apart, differ beyond it. A verdict gathers the checks:
+poses, occupancies, halves, and known truth that was put in and found again.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import expit
+
+from perrin.atoms import joint
+from perrin.atoms.coordination_threshold import contacts
+from perrin.atoms.density import scaled_to, simulate_density
+from perrin.atoms.metals import contact_distance
+from perrin.files.accepted import read_accepted
+from perrin.files.atomic import read_json, write_json
+from perrin.files.elements import element as element_data
+from perrin.files.maps import read_map, write_map
+from perrin.files.models import read_atoms, write_atoms, write_cif, write_pdb, write_xyz
+from perrin.files.poses import read_poses
+from perrin.files.records import Atoms
+from perrin.files.tables import write_table
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.lattice import nearest_distance
+from perrin.imaging.profile import overlap
+from perrin.imaging.rotations import matrices
+from perrin.maps.halves import half_sets
+from perrin.poses.polish import polish
+from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
+from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, refine, rows_of
+from perrin.rounds.verdict import check, overall, solution_checks
+from perrin.rounds.volume import profile_facts, profile_from
+
+log = logging.getLogger("perrin")
+
+PROFILE_COLUMNS = {
+    "r_A": ("A", "distance from the atom's centre"),
+    "value": ("", "height of an atom's image, high-passed as in the refinement, 1 at the centre"),
+    "unfiltered": ("", "the same without the high-pass, on the same scale"),
+}
+STILL_A = 0.004  # root mean square step of the atoms at which they rest
+OCCUPANCY_FLOOR = 0.08  # systematic spread of single atoms' apparent occupancies beyond their errors
+HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
+INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
+
+
+def model(
+    *, clean, frames, tracks, window_poses, draft, profile, coverage, window_map, atoms, cif, pdb, xyz, density,
+    profile_csv, model_json, element, first_frame, last_frame, seed, n_rounds, injected, injected_frames,
+):  # fmt: skip
+    """Refine a window's draft atoms, give each its errors, and judge the whole.
+
+    clean : mrcs; frames, tracks, window_poses, draft : csv; profile, coverage : json; window_map : mrc
+    atoms, cif, pdb, xyz, density, profile_csv, model_json : outputs, see docs/outputs.md
+    n_rounds : of joint refinement, at most; injected : whether truth is put in and found again, from at most
+    injected_frames frames
+    A window that failed before gives a model without atoms, and its reason.
+    """
+    facts, seen = read_json(profile), read_json(coverage)
+    data = read_accepted(clean, frames, tracks, first_frame, last_frame)
+    box_px, pixel_A = data.box_size_px, data.pixel_A
+    before = read_atoms(draft, box_px, pixel_A)
+    poses = read_poses(window_poses)
+    shape = profile_from(facts)
+    report = {
+        "window": f"f{first_frame:06d}-{last_frame:06d}",
+        "first_frame": int(first_frame),
+        "last_frame": int(last_frame),
+        "frames": len(data),
+        "element": element,
+        "box_px": box_px,
+        "pixel_A": pixel_A,
+        "resolution_A": facts.get("resolution_A"),
+        "hand": "undetermined",
+    }
+    if facts["verdict"] == "failed":
+        found = Atoms(
+            np.zeros((0, 3)), np.zeros(0), np.zeros((0, 3, 3)), np.zeros(0), element, {"cn": np.zeros(0, int)}
+        )
+        report |= {"n_atoms": 0, "verdict": "failed", "why": facts["why"], "checks": facts["checks"]}
+    else:
+        solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
+        found, numbers, checks = _judged(data, solution, element)
+        checks = solution_checks(solution, seen) + checks
+        if injected:
+            again = _finder(data, solution, nearest_distance(element_data(element).system, 1.0), element)
+            back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)
+            log.info("truth put in: %s", back)
+            report["injected"] = back
+            for name in ("recall", "precision"):
+                meaning = f"{name} of known atoms filmed and found again"
+                checks.append(check(f"injected_{name}", back[name], *INJECTED, meaning, above=True))
+        shape = solution.profile
+        verdict, why = overall(checks)
+        report |= numbers | {"n_atoms": len(found), "verdict": verdict, "why": why, "checks": checks}
+        if verdict == "failed":
+            found = found.take(np.zeros(0, int))
+            report["n_atoms"] = 0
+    report["profile"] = profile_facts(shape)
+    write_atoms(atoms, found, box_px, pixel_A)
+    write_cif(cif, found, box_px, pixel_A)
+    write_pdb(pdb, found, box_px, pixel_A)
+    write_xyz(xyz, found, box_px, pixel_A)
+    measured = read_map(window_map)
+    simulated = simulate_density(found.xyz_A, element, box_px, pixel_A, occupancy=found.occupancy)
+    write_map(density, scaled_to(simulated, measured) if len(found) else simulated)
+    r = np.arange(0, 4.001, 0.05)
+    scale = 1 / float(shape.value(0.0))
+    flat = sum(
+        w * np.exp(-np.square(r) / (2 * s**2)) / (2 * np.pi * s**2)
+        for w, s in zip(shape.weight, shape.sigma_A)
+    )
+    write_table(
+        profile_csv, {"r_A": r, "value": shape.value(r) * scale, "unfiltered": flat * scale}, PROFILE_COLUMNS
+    )
+    write_json(model_json, report)
+
+
+def _at_rest(data, before, poses, profile, step_deg, n_rounds):
+    """Atoms, profile and poses refined until the atoms rest."""
+    count = len(data)
+    start = Solution(
+        matrices(poses.quaternion), np.array(poses.shift_A), np.array(poses.amplitude), np.zeros(count),
+        np.radians(poses.sigma_deg), before.xyz_A, before.occupancy, profile, step_deg,
+    )  # fmt: skip
+    rows = np.unique(np.linspace(0, count - 1, min(PROFILE_FRAMES, count)).astype(int))
+    R, s, a, xyz, o = start.rotation, start.shift_A, start.amplitude, start.xyz_A, start.occupancy
+    options = {"walk_deg": step_deg, "box_A": data.box_A, "gap": data.gap}
+    for turn in range(n_rounds):
+        profile, factor = joint.fit_profile(
+            data.images[rows], data.pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
+        )
+        filtered = filter_frames(data.images, data.pixel_A, profile)
+        K = overlap(profile, profile, data.pixel_A)
+        R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a * factor, 3, **options)
+        new, o, _ = joint.atom_step(filtered, xyz, o, K, R, s, a)
+        level = np.median(o)
+        o, a = o / level, a * level
+        moved = float(np.sqrt(np.square(new - xyz).sum(1).mean()))
+        xyz = new
+        log.info("round %d: %.2f nats a frame, atoms moved by %.4f A rms", turn + 1, gain.mean(), moved)
+        if moved < STILL_A:
+            break
+    R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a, 3, **options)
+    return Solution(R, s, a, gain, sigma, xyz, o, profile, step_deg)
+
+
+def _judged(data, solution, element):
+    """Atoms with covariance, probability and coordination; numbers and checks of the halves."""
+    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+    K = overlap(solution.profile, solution.profile, data.pixel_A)
+    free, known, sigma_o = joint.covariances(
+        solution.xyz_A, solution.occupancy, K, solution.rotation, solution.shift_A, solution.amplitude
+    )
+    apart = [_half(data, solution, filtered, K, rows) for rows in half_sets(data.number, "blocks")]
+    pairs = mutual_pairs(*apart, 1.0)
+    moved = rigid_fit(apart[1][pairs[:, 1]], apart[0][pairs[:, 0]])
+    difference = moved - apart[0][pairs[:, 0]]
+    # each half has half of the frames: its covariance is twice that of all, the difference has four times it
+    expected = 4 * np.trace(free, axis1=1, axis2=2).mean()
+    rmsd = float(np.sqrt(np.square(difference).sum(1).mean()))
+    inflation = float(max(1.0, np.sqrt(np.square(difference).sum(1).mean() / expected)))
+    share = len(pairs) / max(map(len, apart))
+    variance = sigma_o**2 + OCCUPANCY_FLOOR**2
+    cn = contacts(solution.xyz_A, contact_distance(element))
+    found = Atoms(
+        solution.xyz_A, solution.occupancy, free * inflation**2,
+        expit((2 * solution.occupancy - 1) / (2 * variance)), element, {"cn": cn},
+    )  # fmt: skip
+    numbers = {
+        "sigma_mean_A": float(found.sigma_A.mean()),
+        "bound_A": _rms(free),
+        "bound_known_A": _rms(known),
+        "inflation": inflation,
+        "occupancy_sigma": float(sigma_o.mean()),
+        "nats_per_frame": float(solution.gain.mean()),
+        "amplitude": float(np.median(solution.amplitude)),
+        "pose_sigma_deg": float(np.degrees(np.median(solution.sigma))),
+        "halves": {"matched_share": share, "rmsd_A": rmsd, "predicted_A": float(np.sqrt(expected))},
+    }
+    log.info(
+        "%d atoms, bound %.4f A, halves differ by %.3f A (%.3f expected)",
+        len(found),
+        _rms(free),
+        rmsd,
+        expected**0.5,
+    )
+    checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves, A,")]
+    return found, numbers, checks
+
+
+def _half(data, solution, filtered, K, rows):
+    """Places of the atoms refined from half of the frames."""
+    few = replace(filtered, coefficient=filtered.coefficient[rows])
+    xyz, o = solution.xyz_A, solution.occupancy
+    R, s, a = solution.rotation[rows], solution.shift_A[rows], solution.amplitude[rows]
+    for _ in range(3):
+        xyz, o, _ = joint.atom_step(few, xyz, o, K, R, s, a)
+        R, s, a, _, _ = polish(few, xyz, o, K, R, s, a, 2)
+    return xyz
+
+
+def _finder(data, solution, unit, element):
+    """The function that finds the atoms of the injected movie: from a core of them outwards, poses uncertain."""
+
+    def again(images, rows, R, s, a):
+        spacing = element_data(element).lattice_A * unit
+        inner = np.linalg.norm(solution.xyz_A - solution.xyz_A.mean(0), axis=1)
+        core = inner <= np.quantile(inner, 0.7)  # the outer shell must come back by itself
+        few = rows_of(solution, rows)
+        start = replace(
+            few, rotation=R, shift_A=s, amplitude=a, xyz_A=solution.xyz_A[core], occupancy=np.ones(core.sum())
+        )
+        found, _ = refine(
+            images,
+            data.pixel_A,
+            start,
+            data.box_A[rows],
+            nearest_A=spacing,
+            rounds=6,
+            gap=data.gap[rows],
+            retest=False,
+        )
+        return found
+
+    return again
+
+
+def _rms(covariance):
+    """Root of the mean over atoms of the variance along one axis times 3: the expected RMSD, angstrom."""
+    return float(np.sqrt(np.trace(covariance, axis1=1, axis2=2).mean()))
