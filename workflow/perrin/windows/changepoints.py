@@ -142,48 +142,6 @@ def boundary(ratios, total, first, at, stop, threshold, inflation):
     return Boundary(at, low, high, gain, left, arrived, int(with_it.sum()))
 
 
-def best_means(curve, min_blocks, penalty):
-    """Segments of constant mean of one curve by the same dynamic programme on squared deviations: first indices."""
-    count = len(curve)
-    total = np.concatenate([[0], np.cumsum(curve)])
-    value = np.full(count + 1, -np.inf)
-    value[0] = 0
-    came = np.zeros(count + 1, int)
-    for stop in range(min_blocks, count + 1):
-        first = np.arange(0, stop - min_blocks + 1)
-        worth = value[first] + (total[stop] - total[first]) ** 2 / (stop - first) - penalty
-        came[stop] = int(np.argmax(worth))
-        value[stop] = worth[came[stop]]
-    firsts, at = [], count
-    while at > 0:
-        at = int(came[at])
-        firsts.append(at)
-    return firsts[::-1]
-
-
-def split_gains(curve):
-    """(n - 1,) fall of the squared deviations by one boundary before index 1, 2, ..."""
-    total = np.cumsum(curve)
-    at = np.arange(1, len(curve))
-    away = total[:-1] - total[-1] * at / len(curve)
-    return away**2 * len(curve) / (at * (len(curve) - at))
-
-
-def chance_penalty(curve, piece, min_blocks, false_alarm, seed, draws=1000):
-    """What one boundary gains by chance, at the level of false alarms: pieces of the curve in random order.
-
-    curve : (n,); piece : length of the pieces, longer than what correlates the curve without change
-    """
-    rng = np.random.default_rng(seed)
-    pieces = np.array_split(curve, max(2, round(len(curve) / piece)))
-    best = np.zeros(draws)
-    for draw in range(draws):
-        mixed = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
-        gains = split_gains(mixed)[min_blocks - 1 : len(curve) - min_blocks]
-        best[draw] = gains.max(initial=0.0)
-    return float(np.quantile(best, 1 - false_alarm))
-
-
 @numba.njit(parallel=True, cache=True)
 def _worths(total, stop, lowest, out):
     for first in numba.prange(lowest + 1):

@@ -4,27 +4,6 @@ import numpy as np
 
 from perrin.windows.lives import changes_of, date
 
-EVENT_COLUMNS = {
-    "atom": ("", "number of the atom in this trajectory, from 1; it keeps it when it moves"),
-    "event": ("", "left, arrived or moved (left one site for a neighbouring one)"),
-    "frame": ("frame", "first frame after the event"),
-    "frame_low": ("frame", "95 % interval of that frame, lower end"),
-    "frame_high": ("frame", "95 % interval of that frame, upper end"),
-    "time_s": ("s", "time of that frame"),
-    "x_A": ("A", "place that was left, or arrived at, along x; from the centre of voxel (0, 0, 0) of the map"),
-    "y_A": ("A", "the same along y"),
-    "z_A": ("A", "the same along z"),
-    "site": ("", "number of that site in evidence.npz, from 1"),
-    "to_site": ("", "site that a moved atom went to; 0 for other events"),
-    "to_x_A": ("A", "place that a moved atom went to, along x; empty for other events"),
-    "to_y_A": ("A", "the same along y"),
-    "to_z_A": ("A", "the same along z"),
-    "manner": ("", "step; visit (came and went); absence (went and came back)"),
-    "cn": ("", "atoms beside the site just before it was left, or just after it was taken"),
-    "probability": ("", "that the event is real, from its evidence and the number of sites that might have had one"),
-    "lambda_nats": ("nat", "log-likelihood by which the weaker side of the change speaks for it"),
-}
-
 
 def event_rows(evidence, window, places_A, limits, level, hop_A, bond_A):
     """Events of all sites in time order.

@@ -12,7 +12,7 @@ from perrin.files.tables import read_table, write_table
 from perrin.imaging.profile import overlap
 from perrin.windows import inputs
 from perrin.windows.event_figure import write_figure
-from perrin.windows.event_table import EVENT_COLUMNS, event_rows, identities, probabilities
+from perrin.windows.event_table import event_rows, identities, probabilities
 from perrin.windows.evidence import assemble, collect, sum_overlaps
 from perrin.windows.lives import thresholds
 from perrin.windows.refit import refit_poses, relax_sites
@@ -21,6 +21,32 @@ from perrin.windows.union import nearest_distance, unite
 
 log = logging.getLogger("perrin")
 
+EVENT_COLUMNS = {
+    "atom": ("", "number of the atom in this trajectory, from 1; it keeps it when it moves"),
+    "event": ("", "left, arrived or moved (left one site for a neighbouring one)"),
+    "frame": ("frame", "first frame after the event"),
+    "frame_low": ("frame", "95 % interval of that frame, lower end"),
+    "frame_high": ("frame", "95 % interval of that frame, upper end"),
+    "time_s": ("s", "time of that frame"),
+    "x_A": (
+        "A",
+        "place that was left, or arrived at, along x; from the centre of voxel (0, 0, 0) of the map",
+    ),
+    "y_A": ("A", "the same along y"),
+    "z_A": ("A", "the same along z"),
+    "site": ("", "number of that site in evidence.npz, from 1"),
+    "to_site": ("", "site that a moved atom went to; 0 for other events"),
+    "to_x_A": ("A", "place that a moved atom went to, along x; empty for other events"),
+    "to_y_A": ("A", "the same along y"),
+    "to_z_A": ("A", "the same along z"),
+    "manner": ("", "step; visit (came and went); absence (went and came back)"),
+    "cn": ("", "atoms beside the site just before it was left, or just after it was taken"),
+    "probability": (
+        "",
+        "that the event is real, from its evidence and the number of sites that might have had one",
+    ),
+    "lambda_nats": ("nat", "log-likelihood by which the weaker side of the change speaks for it"),
+}
 BOND = 1.2  # nearest-neighbour distances: between the first and the second shell of close-packed metals
 TRACE_FRAMES = 10  # frames summed in evidence.npz
 
@@ -59,7 +85,9 @@ def events(
         clean, frames, tracks, window_poses, profiles, lengths, union, pixel_A, false_alarm, inflation, rounds
     )
     nearest = nearest_distance(union.xyz_A[np.flatnonzero(union.joined)[0]][union.atom])
-    rows = event_rows(state, window, union.xyz_A, limits, interval_level, hop_factor * nearest, BOND * nearest)
+    rows = event_rows(
+        state, window, union.xyz_A, limits, interval_level, hop_factor * nearest, BOND * nearest
+    )
     shown = _table(rows, state, union, limits, file_origin_A(box_px, pixel_A), frame_rate_hz)
     write_table(events_csv, shown, EVENT_COLUMNS)
     _write_evidence(evidence, state, union, file_origin_A(box_px, pixel_A))
@@ -81,7 +109,9 @@ def _solved(clean, frames, tracks, window_poses, profiles, lengths, union, pixel
     One profile serves all frames, that of the longest window: amplitudes are fitted anew.
     """
     use = np.flatnonzero(union.joined)
-    stack, R, s, amplitude, source = inputs.frames_with_poses(clean, frames, tracks, [window_poses[w] for w in use])
+    stack, R, s, amplitude, source = inputs.frames_with_poses(
+        clean, frames, tracks, [window_poses[w] for w in use]
+    )
     window = use[source]
     facts = {w: read_json(profiles[w]) for w in use}
     profile = inputs.profile_of(facts[max(use, key=lambda w: (lengths[w], -w))])

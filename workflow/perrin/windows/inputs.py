@@ -19,7 +19,9 @@ def window_name(first, last):
 
 def profile_of(facts):
     """Profile from {sigmas_A, weights, highpass_A1}."""
-    return Profile(np.array(facts["sigmas_A"], float), np.array(facts["weights"], float), facts["highpass_A1"])
+    return Profile(
+        np.array(facts["sigmas_A"], float), np.array(facts["weights"], float), facts["highpass_A1"]
+    )
 
 
 def frames_with_poses(clean, frames, tracks, poses_paths, first=None, last=None):
@@ -63,7 +65,9 @@ def read_override(path, first, last):
     windows = sorted((int(a), int(z)) for a, z in values)
     for a, z in windows:
         if z < a:
-            raise InputError(f"{path}: window {a}-{z} ends before it begins; last_frame is the last frame in it")
+            raise InputError(
+                f"{path}: window {a}-{z} ends before it begins; last_frame is the last frame in it"
+            )
     if windows[0][0] != first or windows[-1][1] != last:
         raise InputError(
             f"{path}: windows cover frames {windows[0][0]}-{windows[-1][1]}, the trajectory has {first}-{last}; "

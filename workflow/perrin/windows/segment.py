@@ -1,8 +1,10 @@
 """Stage segment: the windows of time in which the structure holds still, and the evidence for their boundaries."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from perrin.atoms.proposals import empty_sites
 from perrin.files.atomic import read_json, write_json
@@ -13,6 +15,7 @@ from perrin.imaging.profile import overlap
 from perrin.windows import changepoints, inputs
 from perrin.windows.evidence import assemble, collect, sum_overlaps
 from perrin.windows.lives import changes_of, thresholds
+from perrin.windows.published_curve import correlation_steps
 from perrin.windows.refit import refit_poses, relax_sites
 from perrin.windows.solve import solve_lives
 from perrin.windows.union import nearest_distance
@@ -37,8 +40,6 @@ EVIDENCE_COLUMNS = {
     "gain_within_nats": ("nat", "log-likelihood that a further boundary here gains within its window"),
     "n_atoms": ("", "atoms present, each dated by itself"),
 }
-CORRELATION_BLOCK = 10  # frames averaged before the published curve is cut
-CORRELATION_PIECES = 50  # frames kept together when the curve's pieces change places
 
 
 def segment(
@@ -65,10 +66,17 @@ def segment(
     record = {"verdict": "good", "why": "", "method": method, "first_frame": first, "last_frame": last}
     chosen = None if segments_override is None else inputs.read_override(segments_override, first, last)
     if facts.get("verdict") == "failed":
-        record |= {"verdict": "failed", "why": f"the time-averaged model failed: {facts.get('why', '')}".strip()}
-        rows = [_row(a, z, a, a, "one window, since the time-averaged model failed") for a, z in [(first, last)]]
+        record |= {
+            "verdict": "failed",
+            "why": f"the time-averaged model failed: {facts.get('why', '')}".strip(),
+        }
+        rows = [
+            _row(a, z, a, a, "one window, since the time-averaged model failed") for a, z in [(first, last)]
+        ]
     elif method == "published":
-        rows, more = _published(curves, min_frames, false_alarm, seed)
+        steps, more = correlation_steps(number, curves["correlation"], min_frames, false_alarm, seed)
+        stops = [*[step[0] for step in steps[1:]], last + 1]
+        rows = [_row(step[0], stop - 1, *step[1:]) for step, stop in zip(steps, stops)]
         record |= more
     elif method == "equal":
         rows, more = _equal(number, equal_frames), {"why": f"windows of {equal_frames} frames, as asked"}
@@ -118,7 +126,10 @@ def _by_atoms(
     number = inputs.trajectory_frames(tracks)
     model = read_atoms(sites, box_px, pixel_A)
     if len(stack) < 2 or len(model) < 4:
-        record = {"verdict": "failed", "why": f"{len(stack)} poses and {len(model)} atoms are too few to see changes"}
+        record = {
+            "verdict": "failed",
+            "why": f"{len(stack)} poses and {len(model)} atoms are too few to see changes",
+        }
         row = _row(number[0], number[-1], number[0], number[0], "one window: nothing to test with")
         return [row], record, {"number": stack.number, "used": np.zeros(len(stack), int)}
     profile = inputs.profile_of(facts["profile"])
@@ -137,6 +148,9 @@ def _by_atoms(
         # empty sites that turn out to hold an atom lie where the lattice goes on, a few tenths off
         moved = new[state.present[:, new].any(0)]
         xyz = relax_sites(stack.images, pixel_A, profile, K, one, xyz, state, R, s, moved)
+        xyz, state = _grow(xyz, state, nearest)
+        limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
+        new = np.arange(len(model), xyz.shape[1])
         R, s = refit_poses(
             stack.images, pixel_A, profile, K, one, xyz, state, R, s, [facts["step_deg"]],
             stack.box_A, stack.gap,
@@ -159,7 +173,10 @@ def _by_atoms(
     }
     if state.used.mean() < 0.8:
         share = 100 * (1 - state.used.mean())
-        record |= {"verdict": "doubtful", "why": f"{share:.0f} % of the frames do not fit the model at their poses"}
+        record |= {
+            "verdict": "doubtful",
+            "why": f"{share:.0f} % of the frames do not fit the model at their poses",
+        }
     total = changepoints.cumulative(ratios)
     edges = [0, *[one.at for one in boundaries], len(ratios)]
     within = [changepoints.split_worth(total, a, z)[: z - a] for a, z in zip(edges[:-1], edges[1:])]
@@ -175,6 +192,27 @@ def _by_atoms(
     return rows, record, found
 
 
+def _grow(xyz_A, state, nearest_A):
+    """Empty sites beside what has been found as well: a group of atoms that left may be several layers deep.
+
+    Their statistics are read with the refit that follows.
+    """
+    known = xyz_A[0]
+    ever = state.present.any(0)
+    places = empty_sites(known[ever], nearest_A).reshape(-1, 3)
+    if len(places):
+        places = places[cKDTree(known).query(places)[0] > 0.8 * nearest_A]
+    wider = ((0, 0), (0, len(places)))
+    state = replace(
+        state,
+        b=np.pad(state.b, wider),
+        u=np.pad(state.u, (*wider, (0, 0))),
+        m=np.pad(state.m, wider),
+        present=np.pad(state.present, wider),
+    )
+    return np.concatenate([xyz_A, places[None]], axis=1), state
+
+
 def _describe(number, state, boundaries, gone, frame_rate_hz):
     """Rows of windows, and the record of every test."""
     accepted = state.number
@@ -183,7 +221,9 @@ def _describe(number, state, boundaries, gone, frame_rate_hz):
     for one in boundaries:
         first = int(accepted[one.at])
         low, high = int(accepted[one.low - 1]) + 1, int(accepted[min(one.high, len(accepted) - 1)])
-        parts = [f"{len(ids)} {word}" for ids, word in [(one.left, "left"), (one.arrived, "arrived")] if len(ids)]
+        parts = [
+            f"{len(ids)} {word}" for ids, word in [(one.left, "left"), (one.arrived, "arrived")] if len(ids)
+        ]
         manner = "at once" if 2 * one.together >= one.changed else "one after another"
         starts.append((first, min(low, first), max(high, first), f"atoms: {', '.join(parts)}, {manner}"))
     for one, kept in [*[(one, True) for one in boundaries], *[(one, False) for one in gone]]:
@@ -204,7 +244,15 @@ def _describe(number, state, boundaries, gone, frame_rate_hz):
         rows.append(_row(start[0], stop - 1, *start[1:]))
         here = (accepted >= start[0]) & (accepted < stop)
         lives = state.present[here]
-        changes = sum(len(changes_of(life)) for life in lives.T) if len(lives) else 0
+        # sites that the window's own boundaries count have their dates near these, on either side
+        counted = [
+            ids
+            for one in boundaries
+            if accepted[one.at] in (start[0], stop)
+            for ids in (one.left, one.arrived)
+        ]
+        others = np.setdiff1d(np.arange(lives.shape[1]), np.concatenate(counted) if counted else [])
+        changes = sum(len(changes_of(lives[:, j])) for j in others) if len(lives) else 0
         seconds = (stop - start[0]) / frame_rate_hz
         drift.append(
             {
@@ -228,29 +276,6 @@ def _tree(total, edges, number):
         node |= {"split_at": int(number[edges[best]]), "gain_nats": float(worth[edges[best] - first])}
         node["parts"] = [_tree(total, edges[: best + 1], number), _tree(total, edges[best:], number)]
     return node
-
-
-def _published(curves, min_frames, false_alarm, seed):
-    """Windows from steps of the correlation curve over time: rows and record."""
-    number = curves["frame"]
-    values = curves["correlation"]
-    good = np.flatnonzero(np.isfinite(values))
-    start = _row(number[0], number[-1], number[0], number[0], "start of the trajectory")
-    blocks = np.array_split(good, max(1, len(good) // CORRELATION_BLOCK))
-    least = max(1, -(-min_frames // CORRELATION_BLOCK))
-    if len(blocks) < 2 * least:
-        return [start], {"why": f"{len(good)} frames are too few for two windows of {min_frames}"}
-    curve = np.array([values[block].mean() for block in blocks])
-    penalty = changepoints.chance_penalty(curve, CORRELATION_PIECES / CORRELATION_BLOCK, least, false_alarm, seed)
-    firsts = changepoints.best_means(curve, least, penalty)
-    at = [int(number[blocks[i][0]]) for i in firsts[1:]]
-    lows = [int(number[blocks[i - 1][0]]) for i in firsts[1:]]
-    highs = [int(number[blocks[i][-1]]) for i in firsts[1:]]
-    stops = [*at, int(number[-1]) + 1]
-    rows = [start | _row(number[0], stops[0] - 1, number[0], number[0], start["reason"])]
-    reason = "the correlation with the time-averaged map steps"
-    rows += [_row(a, z - 1, lo, hi, reason) for a, z, lo, hi in zip(at, stops[1:], lows, highs)]
-    return rows, {"why": f"{len(at)} steps of the correlation curve", "penalty": penalty}
 
 
 def _equal(number, equal_frames):
