@@ -55,10 +55,10 @@ def best_life(ratio, crowded, limits):
         before = np.arange(len(ratio)) < abs(change)
         path = before if change > 0 else ~before
     values, several = _best_paths(np.where(crowded, 0.0, ratio), MOST_CHANGES)
-    scores = values - values[0] - [limits.penalty(k) for k in range(MOST_CHANGES + 1)]
-    k = 2 + int(np.argmax(scores[2:]))
-    if scores[k] > max(scores[1], 0.0):
-        return several[k], float(scores[k])
+    for k in range(MOST_CHANGES, 1, -1):
+        # more changes must pay against every life with fewer, for as many as they are more
+        if all(values[k] - values[fewer] > limits.penalty(k - fewer) for fewer in range(k)):
+            return several[k], float(values[k] - values[0] - limits.penalty(k))
     return path, float(gain)
 
 

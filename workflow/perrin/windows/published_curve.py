@@ -1,8 +1,9 @@
 """Windows as published: steps of the correlation between frames and the time-averaged map, read off a program.
 
-In the paper a person reads them off a plot. Here the curve, averaged over some frames, is cut into stretches of constant
-mean by exact dynamic programming on squared deviations; a boundary must gain more than pieces of the curve in random
-order do. The curve is not corrected for the view, which moves it more than atoms do: it is there to compare with.
+In the paper a person reads them off a plot. Here the curve, averaged over some frames, is cut into stretches of
+constant mean by exact dynamic programming on squared deviations; a boundary must gain more than pieces of the curve
+in random order do. The curve is not corrected for the view, which moves it more than atoms do: it is there to
+compare with.
 """
 
 import numpy as np
@@ -76,4 +77,5 @@ def chance_penalty(curve, piece, min_blocks, false_alarm, seed, draws=1000):
         mixed = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
         gains = split_gains(mixed)[min_blocks - 1 : len(curve) - min_blocks]
         best[draw] = gains.max(initial=0.0)
-    return float(np.quantile(best, 1 - false_alarm))
+    # a curve without any noise has no chance gains: rounding errors are no steps
+    return float(max(np.quantile(best, 1 - false_alarm), 1e-9 * np.sum(curve**2)))

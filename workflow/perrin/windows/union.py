@@ -8,7 +8,10 @@ from scipy.spatial import cKDTree
 from perrin.atoms.proposals import empty_sites
 
 SAME = 0.5  # of the nearest-neighbour distance: atoms of two windows nearer than this are one site
-LEAST_SHARED = 0.5  # of the smaller model's atoms that must coincide, or the window's body frame is another
+LEAST_SHARED = (
+    0.5  # of the smaller model's atoms that must coincide well, or the window's body frame is another
+)
+WELL = 0.25  # of the nearest-neighbour distance; by chance a tenth of all atoms do
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def unite(models, lengths, least_neighbours=3):
     motion = {first: (np.eye(3), np.zeros(3))}
     for w in order[1:]:
         R, t, site, own = dock(models[w], sites, SAME * nearest)
-        if len(own) < max(3, LEAST_SHARED * min(len(models[w]), len(models[first]))):
+        well = np.linalg.norm(models[w][own] @ R.T + t - sites[site], axis=1) < WELL * nearest
+        if well.sum() < max(3, LEAST_SHARED * min(len(models[w]), len(models[first]))):
             continue
         motion[w] = (R, t)
         member[w, site] = own
