@@ -81,12 +81,12 @@ def test_dates_are_sharp_and_intervals_cover():
         path = np.arange(200) < true
         leaves = trial % 2 == 0
         ratio = planted(path == leaves, 2.0, rng)
-        found, _ = best_life(ratio, NOWHERE, Thresholds(8.0, 18.0, 1.0))
+        found, _ = best_life(ratio, NOWHERE, Thresholds(12.0, 20.0, 1.0))
         assert len(changes_of(found)) == 1 and found[0] == leaves
         at, low, high, nats = date(ratio, found, changes_of(found)[0], inflation=1.0)
         errors.append(abs(at - true))
         inside.append(low <= true <= high)
-        assert low <= at <= high and nats > 8
+        assert low <= at <= high and nats > 12
     assert np.median(errors) <= 1
     assert 0.93 <= np.mean(inside) <= 0.99  # whole frames: never less than the level by more than chance
 

@@ -163,6 +163,16 @@ def test_a_failed_average_gives_one_failed_window(world, tmp_path):
     assert len(evidence) == FRAMES and evidence.used.sum() == 0
 
 
+def test_poses_that_disagree_make_the_windows_doubtful(world, tmp_path):
+    """Would catch boundaries that are believed although half of the frames are turned by a lattice rotation."""
+    rotation = world["rotation"].copy()
+    for first in range(0, FRAMES, 80):
+        rotation[first : first + 40] = rotation[first : first + 40] @ [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    files = segment_files(world | {"rotation": rotation}, tmp_path)
+    segment(**files, **SEGMENT)
+    assert results(files)[2]["verdict"] == "doubtful"
+
+
 def event_files(world, folder, edges=(0, 190, FRAMES), failed=()):
     """Files of windows whose boundary is ten frames late; the models hold what most of their frames show."""
     files = world["movie"] | {

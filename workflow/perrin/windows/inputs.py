@@ -17,6 +17,18 @@ def window_name(first, last):
     return f"f{first:06d}-{last:06d}"
 
 
+def row_of(first, last, low, high, reason):
+    """A row of windows.tsv."""
+    return {
+        "window": window_name(first, last),
+        "first_frame": int(first),
+        "last_frame": int(last),
+        "first_low": int(low),
+        "first_high": int(high),
+        "reason": reason,
+    }
+
+
 def profile_of(facts):
     """Profile from {sigmas_A, weights, highpass_A1}."""
     return Profile(

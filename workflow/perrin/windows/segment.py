@@ -1,24 +1,15 @@
 """Stage segment: the windows of time in which the structure holds still, and the evidence for their boundaries."""
 
 import logging
-from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from perrin.atoms.proposals import empty_sites
 from perrin.files.atomic import read_json, write_json
-from perrin.files.models import read_atoms
-from perrin.files.stacks import stack_info
 from perrin.files.tables import read_table, write_table
-from perrin.imaging.profile import overlap
-from perrin.windows import changepoints, inputs
-from perrin.windows.evidence import assemble, collect, sum_overlaps
-from perrin.windows.lives import changes_of, thresholds
+from perrin.windows import inputs
+from perrin.windows.inputs import row_of
 from perrin.windows.published_curve import correlation_steps
-from perrin.windows.refit import refit_poses, relax_sites
-from perrin.windows.solve import solve_lives
-from perrin.windows.union import nearest_distance
+from perrin.windows.split import windows_by_atoms
 
 log = logging.getLogger("perrin")
 
@@ -71,18 +62,18 @@ def segment(
             "why": f"the time-averaged model failed: {facts.get('why', '')}".strip(),
         }
         rows = [
-            _row(a, z, a, a, "one window, since the time-averaged model failed") for a, z in [(first, last)]
+            row_of(a, z, a, a, "one window, since the time-averaged model failed") for a, z in [(first, last)]
         ]
     elif method == "published":
         steps, more = correlation_steps(number, curves["correlation"], min_frames, false_alarm, seed)
         stops = [*[step[0] for step in steps[1:]], last + 1]
-        rows = [_row(step[0], stop - 1, *step[1:]) for step, stop in zip(steps, stops)]
+        rows = [row_of(step[0], stop - 1, *step[1:]) for step, stop in zip(steps, stops)]
         record |= more
     elif method == "equal":
         rows, more = _equal(number, equal_frames), {"why": f"windows of {equal_frames} frames, as asked"}
         record |= more
     else:
-        rows, more, found = _by_atoms(
+        rows, more, found = windows_by_atoms(
             clean, frames, tracks, poses_csv, sites, facts,
             min_frames, least_atoms, false_alarm, inflation, rounds, frame_rate_hz,
         )  # fmt: skip
@@ -90,7 +81,7 @@ def segment(
         curves |= {name: _spread(number, found["number"], found[name]) for name in found if name != "number"}
         curves["used"] = np.nan_to_num(_exactly(number, found["number"], found["used"])).astype(int)
     if chosen:
-        rows = [_row(a, z, a, a, "set by a person") for a, z in chosen]
+        rows = [row_of(a, z, a, a, "set by a person") for a, z in chosen]
         record["method"] = "override"
         if record["verdict"] != "failed":
             record |= {"verdict": "good", "why": "windows set by a person, used as they are"}
@@ -105,185 +96,12 @@ def segment(
     write_json(tree, record)
 
 
-def _row(first, last, low, high, reason):
-    return {
-        "window": inputs.window_name(first, last),
-        "first_frame": int(first),
-        "last_frame": int(last),
-        "first_low": int(low),
-        "first_high": int(high),
-        "reason": reason,
-    }
-
-
-def _by_atoms(
-    clean, frames, tracks, poses_csv, sites, facts, min_frames, least_atoms, false_alarm, inflation, rounds,
-    frame_rate_hz,
-):  # fmt: skip
-    """Rows of windows, the record of the tests, and curves over the accepted frames."""
-    stack, R, s, amplitude, _ = inputs.frames_with_poses(clean, frames, tracks, [poses_csv])
-    (_, _, box_px), pixel_A = stack_info(clean)
-    number = inputs.trajectory_frames(tracks)
-    model = read_atoms(sites, box_px, pixel_A)
-    if len(stack) < 2 or len(model) < 4:
-        record = {
-            "verdict": "failed",
-            "why": f"{len(stack)} poses and {len(model)} atoms are too few to see changes",
-        }
-        row = _row(number[0], number[-1], number[0], number[0], "one window: nothing to test with")
-        return [row], record, {"number": stack.number, "used": np.zeros(len(stack), int)}
-    profile = inputs.profile_of(facts["profile"])
-    K = overlap(profile, profile, pixel_A)
-    nearest = nearest_distance(model.xyz_A)
-    empty = empty_sites(model.xyz_A, nearest).reshape(-1, 3)
-    xyz = np.concatenate([model.xyz_A, empty])[None]
-    level = np.concatenate([np.clip(model.occupancy, 0, 1), np.zeros(len(empty))])
-    limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
-    one = np.zeros(len(stack), int)
-    b, u = collect(stack.images, pixel_A, profile, one, xyz, R, s)
-    state = assemble(stack.number, b, u, np.tile(level, (len(stack), 1)), amplitude, K)
-    explained = solve_lives(state, limits)
-    new = np.arange(len(model), xyz.shape[1])
-    for _ in range(rounds):
-        # empty sites that turn out to hold an atom lie where the lattice goes on, a few tenths off
-        moved = new[state.present[:, new].any(0)]
-        xyz = relax_sites(stack.images, pixel_A, profile, K, one, xyz, state, R, s, moved)
-        xyz, state = _grow(xyz, state, nearest)
-        limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
-        new = np.arange(len(model), xyz.shape[1])
-        R, s = refit_poses(
-            stack.images, pixel_A, profile, K, one, xyz, state, R, s, [facts["step_deg"]],
-            stack.box_A, stack.gap,
-        )  # fmt: skip
-        sum_overlaps(state)
-        explained = solve_lives(state, limits)
-    ratios = state.ratios()
-    least = changepoints.penalty_nats(state.information, min_frames, least_atoms, inflation * limits.one)
-    firsts = changepoints.segment_lives(ratios, min_frames, least)
-    boundaries, gone = changepoints.judge(ratios, firsts, inflation * limits.one, least_atoms, inflation)
-    rows, record = _describe(number, state, boundaries, gone, frame_rate_hz)
-    record |= {
-        "penalty_nats": least,
-        "threshold_nats": inflation * limits.one,
-        "nats_per_atom_and_frame": float(state.information.mean() / 2),
-        "sites": int(xyz.shape[1]),
-        "frames": len(stack),
-        "frames_used": int(state.used.sum()),
-        "false_alarm": false_alarm,
-    }
-    if state.used.mean() < 0.8:
-        share = 100 * (1 - state.used.mean())
-        record |= {
-            "verdict": "doubtful",
-            "why": f"{share:.0f} % of the frames do not fit the model at their poses",
-        }
-    total = changepoints.cumulative(ratios)
-    edges = [0, *[one.at for one in boundaries], len(ratios)]
-    within = [changepoints.split_worth(total, a, z)[: z - a] for a, z in zip(edges[:-1], edges[1:])]
-    record["tree"] = _tree(total, edges, stack.number)
-    found = {
-        "number": stack.number,
-        "used": state.used.astype(int),
-        "explained": explained,
-        "gain_nats": changepoints.split_worth(total, 0, len(ratios))[:-1],
-        "gain_within_nats": np.concatenate(within),
-        "n_atoms": state.present.sum(1),
-    }
-    return rows, record, found
-
-
-def _grow(xyz_A, state, nearest_A):
-    """Empty sites beside what has been found as well: a group of atoms that left may be several layers deep.
-
-    Their statistics are read with the refit that follows.
-    """
-    known = xyz_A[0]
-    ever = state.present.any(0)
-    places = empty_sites(known[ever], nearest_A).reshape(-1, 3)
-    if len(places):
-        places = places[cKDTree(known).query(places)[0] > 0.8 * nearest_A]
-    wider = ((0, 0), (0, len(places)))
-    state = replace(
-        state,
-        b=np.pad(state.b, wider),
-        u=np.pad(state.u, (*wider, (0, 0))),
-        m=np.pad(state.m, wider),
-        present=np.pad(state.present, wider),
-    )
-    return np.concatenate([xyz_A, places[None]], axis=1), state
-
-
-def _describe(number, state, boundaries, gone, frame_rate_hz):
-    """Rows of windows, and the record of every test."""
-    accepted = state.number
-    rows, tests = [], []
-    starts = [(int(number[0]), int(number[0]), int(number[0]), "start of the trajectory")]
-    for one in boundaries:
-        first = int(accepted[one.at])
-        low, high = int(accepted[one.low - 1]) + 1, int(accepted[min(one.high, len(accepted) - 1)])
-        parts = [
-            f"{len(ids)} {word}" for ids, word in [(one.left, "left"), (one.arrived, "arrived")] if len(ids)
-        ]
-        manner = "at once" if 2 * one.together >= one.changed else "one after another"
-        starts.append((first, min(low, first), max(high, first), f"atoms: {', '.join(parts)}, {manner}"))
-    for one, kept in [*[(one, True) for one in boundaries], *[(one, False) for one in gone]]:
-        tests.append(
-            {
-                "frame": int(accepted[one.at]),
-                "gain_nats": one.gain,
-                "left": len(one.left),
-                "arrived": len(one.arrived),
-                "at_once": one.together,
-                "kept": kept,
-                "why": "enough atoms changed" if kept else "too few atoms changed for certain",
-            }
-        )
-    drift = []
-    stops = [*[start[0] for start in starts[1:]], int(number[-1]) + 1]
-    for start, stop in zip(starts, stops):
-        rows.append(_row(start[0], stop - 1, *start[1:]))
-        here = (accepted >= start[0]) & (accepted < stop)
-        lives = state.present[here]
-        # sites that the window's own boundaries count have their dates near these, on either side
-        counted = [
-            ids
-            for one in boundaries
-            if accepted[one.at] in (start[0], stop)
-            for ids in (one.left, one.arrived)
-        ]
-        others = np.setdiff1d(np.arange(lives.shape[1]), np.concatenate(counted) if counted else [])
-        changes = sum(len(changes_of(lives[:, j])) for j in others) if len(lives) else 0
-        seconds = (stop - start[0]) / frame_rate_hz
-        drift.append(
-            {
-                "window": rows[-1]["window"],
-                "atoms": float(lives.sum(1).mean()) if len(lives) else None,
-                "changes_within": int(changes),
-                "changes_within_per_s": changes / seconds,
-            }
-        )
-    why = f"{len(boundaries)} boundaries hold" if boundaries else "no boundary: no change of enough atoms"
-    return rows, {"why": why, "tests": tests, "drift": drift}
-
-
-def _tree(total, edges, number):
-    """The final boundaries as successive splits, the strongest first: nested {first_frame, ..., parts}."""
-    first, stop = edges[0], edges[-1]
-    node = {"first_frame": int(number[first]), "last_frame": int(number[stop - 1])}
-    if len(edges) > 2:
-        worth = changepoints.split_worth(total, first, stop)
-        best = max(range(1, len(edges) - 1), key=lambda i: worth[edges[i] - first])
-        node |= {"split_at": int(number[edges[best]]), "gain_nats": float(worth[edges[best] - first])}
-        node["parts"] = [_tree(total, edges[: best + 1], number), _tree(total, edges[best:], number)]
-    return node
-
-
 def _equal(number, equal_frames):
     """Rows of windows as long as asked; the rest goes to the last one."""
     count = max(1, len(number) // equal_frames)
     firsts = [int(number[0]) + i * equal_frames for i in range(count)]
     stops = [*firsts[1:], int(number[-1]) + 1]
-    return [_row(a, z - 1, a, a, f"equal windows of {equal_frames} frames") for a, z in zip(firsts, stops)]
+    return [row_of(a, z - 1, a, a, f"equal windows of {equal_frames} frames") for a, z in zip(firsts, stops)]
 
 
 def _over_frames(number, table, column):
