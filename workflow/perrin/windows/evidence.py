@@ -1,0 +1,198 @@
+"""What the frames say of every site at every moment: sufficient statistics, never an image again.
+
+With y_f = a_f sum_j o_fj p(. - u_fj) + white noise, all that is needed of a frame is
+
+    b_fj = <y_f, p(. - u_fj)>,   m_fj = sum_k o_fk K(u_fj - u_fk)
+
+and the log-likelihood ratio of presence against absence of site j in frame f, all others as they are, is exactly
+
+    l_fj = a_f b_fj - a_f^2 (m_fj - o_fj K(0)) - a_f^2 K(0) / 2
+
+Overlaps are computed when they are needed (a few million distances a second and core) and not stored: memory is
+some 20 bytes a frame and site.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from perrin.imaging.blobs import filter_frames, overlap_value, read
+
+AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wanders more slowly
+CROWDED = 2.0  # overlap with others, in units of K(0), above which intensities no longer add up
+UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
+STRETCH_FRAMES = 15
+
+
+@dataclass
+class Evidence:
+    """Statistics of f frames and n sites; `present` and `m` change as the sites' lives are found.
+
+    number : (f,) frame of the movie
+    b : (f, n) float32; u : (f, n, 2) float32, angstrom, place of every site in every frame
+    present : (f, n) float32, 0 to 1; m : (f, n) float32, overlap with all that is present
+    amplitude : (f,) float64
+    table, dq : of the overlap K (imaging.profile.Overlap)
+    used : (f,) bool, frames that count
+    """
+
+    number: np.ndarray
+    b: np.ndarray
+    u: np.ndarray
+    present: np.ndarray
+    m: np.ndarray
+    amplitude: np.ndarray
+    table: np.ndarray
+    dq: float
+    used: np.ndarray
+
+    @property
+    def information(self):
+        """(f,) a^2 K(0): twice the log-likelihood that one frame gives for or against one atom on its own."""
+        return np.where(self.used, np.square(self.amplitude) * self.table[0, 0], 0.0)
+
+    def ratio(self, j):
+        """(f,) log-likelihood ratio of presence against absence of site j, others as they are."""
+        K0 = self.table[0, 0]
+        a = self.amplitude
+        others = self.m[:, j] - self.present[:, j] * K0
+        return np.where(self.used, a * (self.b[:, j] - a * (others + K0 / 2)), 0.0)
+
+    def ratios(self):
+        """(f, n) float32, the same of all sites."""
+        K0 = np.float32(self.table[0, 0])
+        a = self.amplitude.astype(np.float32)[:, None]
+        out = a * (self.b - a * (self.m - self.present * K0 + K0 / 2))
+        out[~self.used] = 0
+        return out
+
+    def crowding(self, j):
+        """(f,) overlap of site j with all others present, in units of K(0)."""
+        return self.m[:, j] / self.table[0, 0] - self.present[:, j]
+
+    def set_present(self, j, path):
+        """Give site j a new life (f,); the overlaps follow."""
+        change = np.asarray(path, np.float32) - self.present[:, j]
+        _change(self.u, j, change, self.table, self.dq, self.m)
+        self.present[:, j] = path
+
+
+def collect(images, pixel_A, profile, stretches, xyz_A, rotation, shift_A, chunk=256):
+    """b and u of all sites: (f, n), (f, n, 2) float32.
+
+    images : (f, n, n) float32, unit noise
+    stretches : (f,) int, which of the sets of places holds in a frame; xyz_A : (sets, n, 3), body frame
+    rotation (f, 3, 3), shift_A (f, 2)
+    """
+    frames, sites = len(images), xyz_A.shape[1]
+    b = np.empty((frames, sites), np.float32)
+    u = np.empty((frames, sites, 2), np.float32)
+    for rows in blocks(stretches, chunk):
+        filtered = filter_frames(images[rows], pixel_A, profile)
+        xyz = xyz_A[stretches[rows.start]]
+        b[rows] = read(filtered, xyz, rotation[rows], shift_A[rows])
+        u[rows] = project(xyz, rotation[rows], shift_A[rows])
+    return b, u
+
+
+def blocks(label, longest):
+    """Slices of equal label, in order, none longer than `longest`."""
+    label = np.asarray(label)
+    edges = np.flatnonzero(np.diff(label)) + 1
+    for first, stop in zip([0, *edges], [*edges, len(label)]):
+        pieces = max(1, -(-(stop - first) // longest))
+        cuts = np.linspace(first, stop, pieces + 1).round().astype(int)
+        yield from (slice(int(a), int(z)) for a, z in zip(cuts[:-1], cuts[1:]) if z > a)
+
+
+def project(xyz_A, rotation, shift_A):
+    """Places of sites in frames, (f, n, 2) float32, angstrom from the box centre."""
+    return (np.einsum("fac,nc->fna", rotation[:, :2], xyz_A) + shift_A[:, None]).astype(np.float32)
+
+
+def assemble(number, b, u, present, amplitude, overlap):
+    """An Evidence whose overlaps are summed and whose amplitudes are fitted (running means).
+
+    number (f,), b (f, n), u (f, n, 2), present (f, n), amplitude (f,) a first value; overlap : Overlap
+    """
+    evidence = Evidence(
+        np.asarray(number), b, u, np.array(present, np.float32), np.zeros_like(b),
+        np.array(amplitude, float), overlap.table, overlap.dq, np.ones(len(number), bool),
+    )  # fmt: skip
+    sum_overlaps(evidence)
+    fit_amplitude(evidence)
+    return evidence
+
+
+def sum_overlaps(evidence):
+    """Sum m anew from all that is present."""
+    _overlaps(evidence.u, evidence.present, evidence.table, evidence.dq, evidence.m)
+
+
+def fit_amplitude(evidence, width=AMPLITUDE_FRAMES):
+    """Amplitudes from the present atoms, averaged over some frames; mis-posed stretches cease to count.
+
+    A stretch is mis-posed where its own fit falls short of half of what the movie's median amplitude promises.
+    returns (f,) that share, averaged over 15 frames; 1 for a perfect model
+    """
+    c = np.einsum("fj,fj->f", evidence.present, evidence.b, dtype=np.float64)
+    squared = np.einsum("fj,fj->f", evidence.present, evidence.m, dtype=np.float64)
+    if not squared.any():
+        evidence.used[:] = False
+        return np.zeros(len(c))
+    local = _running(c, STRETCH_FRAMES) / np.maximum(_running(squared, STRETCH_FRAMES), 1e-12)
+    reference = float(np.median(local))
+    explained = local / reference if reference > 0 else np.zeros(len(c))
+    evidence.used[:] = explained > UNEXPLAINED
+    weight = evidence.used.astype(float)
+    top, bottom = _running(c * weight, width), _running(squared * weight, width)
+    evidence.amplitude[:] = np.where(
+        bottom > 0, np.maximum(top, 0) / np.maximum(bottom, 1e-12), max(reference, 0)
+    )
+    return explained
+
+
+def _running(values, width):
+    """Sum over a window of `width` about each value, shorter at the ends."""
+    total = np.concatenate([[0], np.cumsum(values)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - width // 2, 0), np.minimum(at + width // 2 + 1, len(values))
+    return total[high] - total[low]
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _overlaps(u, present, table, dq, m):
+    frames, n = present.shape
+    reach = np.sqrt((table.shape[0] - 2) * dq)
+    for f in numba.prange(frames):
+        order = np.argsort(u[f, :, 0])
+        for j in range(n):
+            m[f, j] = present[f, j] * table[0, 0]
+        for a in range(n):
+            j = order[a]
+            for b in range(a + 1, n):
+                k = order[b]
+                dx = u[f, k, 0] - u[f, j, 0]
+                if dx > reach:
+                    break
+                dy = u[f, k, 1] - u[f, j, 1]
+                K = overlap_value(table, dq, dx * dx + dy * dy)
+                m[f, j] += present[f, k] * K
+                m[f, k] += present[f, j] * K
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _change(u, j, change, table, dq, m):
+    frames, n = m.shape
+    reach = np.sqrt((table.shape[0] - 2) * dq)
+    for f in numba.prange(frames):
+        if change[f] == 0:
+            continue
+        x, y = u[f, j, 0], u[f, j, 1]
+        for k in range(n):
+            dx = u[f, k, 0] - x
+            if abs(dx) > reach:
+                continue
+            dy = u[f, k, 1] - y
+            m[f, k] += change[f] * overlap_value(table, dq, dx * dx + dy * dy)
