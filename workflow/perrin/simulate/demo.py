@@ -22,7 +22,8 @@ def demo_spec(state_frames=500, seed=1, n_lost=20):
             "lose": [
                 # the first loss spoils the shape's symmetry, so that its outline tells equivalent poses apart
                 {"frame": 0, "n_atoms": 20, "direction": [0.5, 1.0, 0.2], "weight": 3.0},
-                {"frame": state_frames, "n_atoms": n_lost, "direction": [1.0, -0.3, 0.4], "weight": 3.0},
+                # and the event eats a facet of another kind, so that the particle fits into its former self in one way
+                {"frame": state_frames, "n_atoms": n_lost, "direction": [0.7, -0.8, -1.0], "weight": 3.0},
             ],
         },
         "rotation": {"rms_deg": 2.5},
