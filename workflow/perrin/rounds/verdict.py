@@ -7,7 +7,6 @@ a blend of copies), jumps that bracket stretches on a wrong branch, the likeliho
 import numpy as np
 
 from perrin.imaging.rotations import angles_between
-from perrin.poses.stretches import bad_stretches
 
 ORDER = ("good", "doubtful", "failed")
 LEAST_ATOMS = 13
@@ -51,12 +50,16 @@ def _words(c):
     return f"{c['meaning']} {value} (limit {c['limit']:.3g})"
 
 
-def stretch_share(rotation, step_deg):
-    """Share of frames that lie in stretches between jumps of orientation."""
-    frames = sum(stop - first for first, stop in bad_stretches(rotation, step_deg, margin=0))
+def stretch_share(rotation, step_deg, longest=100):
+    """Share of frames in stretches of at most `longest` frames between jumps (half as many at an end of the movie)."""
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    jumps = np.mean(turned > JUMP_FACTOR * step_deg) if len(turned) else 0.0
-    return float(max(frames / max(len(rotation), 1), jumps))
+    jumps = np.flatnonzero(turned > JUMP_FACTOR * step_deg) + 1
+    edges = np.r_[0, jumps, len(rotation)]
+    length = np.diff(edges)
+    limit = np.full(len(length), longest)
+    limit[[0, -1]] = longest // 2
+    suspect = length[length <= limit].sum() if len(jumps) else 0
+    return float(max(suspect, len(jumps)) / max(len(rotation), 1))
 
 
 def solution_checks(solution, coverage=None):
