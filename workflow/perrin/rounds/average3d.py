@@ -165,7 +165,7 @@ def _nothing(lock, data):
     """The lattice's path without any atoms."""
     count = len(data)
     return Solution(
-        lock.rotation, lock.shift_A, np.ones(count), np.zeros(count), np.full(count, np.pi), np.zeros((0, 3)),
+        lock.rotation, lock.shift_A, np.ones(count), np.zeros(count), np.full(count, np.nan), np.zeros((0, 3)),
         np.zeros(0), Profile.gaussian(WIDTH_A, HIGHPASS), lock.step_deg,
     )  # fmt: skip
 

@@ -14,17 +14,17 @@ from scipy.special import expit
 from perrin.atoms import joint
 from perrin.atoms.coordination_threshold import contacts
 from perrin.atoms.density import scaled_to, simulate_density
-from perrin.atoms.metals import contact_distance
+from perrin.atoms.metals import contact_distance, nearest_distance
+from perrin.atoms.proposals import empty_sites
+from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import read_accepted
 from perrin.files.atomic import read_json, write_json
-from perrin.files.elements import element as element_data
 from perrin.files.maps import read_map, write_map
 from perrin.files.models import read_atoms, write_atoms, write_cif, write_pdb, write_xyz
 from perrin.files.poses import read_poses
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
 from perrin.imaging.blobs import filter_frames
-from perrin.imaging.lattice import nearest_distance
 from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import matrices
 from perrin.maps.halves import half_sets
@@ -44,6 +44,7 @@ PROFILE_COLUMNS = {
 STILL_A = 0.004  # root mean square step of the atoms at which they rest
 OCCUPANCY_FLOOR = 0.08  # systematic spread of single atoms' apparent occupancies beyond their errors
 HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
+DISPLACED_A = 0.2  # of every candidate of the injected movie along each axis
 INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
 
 
@@ -86,7 +87,7 @@ def model(
         found, numbers, checks = _judged(data, solution, element)
         checks = solution_checks(solution, seen) + checks
         if injected:
-            again = _finder(data, solution, nearest_distance(element_data(element).system, 1.0), element)
+            again = _finder(data, solution, nearest_distance(element), seed)
             back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)
             log.info("truth put in: %s", back)
             report["injected"] = back
@@ -203,27 +204,34 @@ def _half(data, solution, filtered, K, rows):
     return xyz
 
 
-def _finder(data, solution, unit, element):
-    """The function that finds the atoms of the injected movie: from a core of them outwards, poses uncertain."""
+def _finder(data, solution, nearest_A, seed):
+    """The function that finds the atoms of the injected movie.
+
+    Candidates are the atoms and all empty sites around them, every one displaced at random: which of them are there,
+    and where exactly, must come from the frames and from uncertain poses.
+    """
+    rng = np.random.default_rng([seed, 8])
+    candidates = np.concatenate([solution.xyz_A, empty_sites(solution.xyz_A, nearest_A)])
+    candidates = candidates + rng.normal(0, DISPLACED_A, candidates.shape)
 
     def again(images, rows, R, s, a):
-        spacing = element_data(element).lattice_A * unit
-        inner = np.linalg.norm(solution.xyz_A - solution.xyz_A.mean(0), axis=1)
-        core = inner <= np.quantile(inner, 0.7)  # the outer shell must come back by itself
+        K = overlap(solution.profile, solution.profile, data.pixel_A)
+        filtered = filter_frames(images, data.pixel_A, solution.profile)
+        o = nonnegative_solution(*point_equations(filtered, candidates, R, s, a, K))
+        there = o > 0.5 * np.median(np.sort(o)[-len(solution.xyz_A) :])
         few = rows_of(solution, rows)
         start = replace(
-            few, rotation=R, shift_A=s, amplitude=a, xyz_A=solution.xyz_A[core], occupancy=np.ones(core.sum())
+            few,
+            rotation=R,
+            shift_A=s,
+            amplitude=a,
+            xyz_A=candidates[there],
+            occupancy=np.ones(there.sum()),
         )
         found, _ = refine(
-            images,
-            data.pixel_A,
-            start,
-            data.box_A[rows],
-            nearest_A=spacing,
-            rounds=6,
-            gap=data.gap[rows],
+            images, data.pixel_A, start, data.box_A[rows], nearest_A=nearest_A, rounds=4, gap=data.gap[rows],
             retest=False,
-        )
+        )  # fmt: skip
         return found
 
     return again

@@ -22,7 +22,7 @@ MARGIN_A = 3.0  # of the maps' support beyond the outermost atom
 
 def poses_of(solution, number):
     """The poses of a Solution as a record, frames numbered as in the movie."""
-    sigma = np.degrees(np.where(np.isfinite(solution.sigma), solution.sigma, np.pi))
+    sigma = np.degrees(solution.sigma)
     return Poses(
         np.asarray(number),
         quaternions(solution.rotation),
