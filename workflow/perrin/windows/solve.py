@@ -10,9 +10,7 @@ from perrin.windows.lives import best_life, changes_of, runs_of
 log = logging.getLogger("perrin")
 
 ALIKE_A = 1.0  # rms distance in the image below which two sites are hard to tell apart
-NEAR_FRAMES = (
-    30  # a stay and a neighbour's absence that begin or end so near to each other may be one mistake
-)
+NEAR_FRAMES = 30  # a stay and a neighbour's absence with ends so near to each other may be one mistake
 
 
 def solve_lives(evidence, limits, sweeps=6, refits=1):
