@@ -87,6 +87,30 @@ def test_neighbours_that_leave_together_are_dated_apart(leaving):
     assert all(abs(changed[j][0] - 140) <= 8 for j in gone) and abs(changed[late][0] - 200) <= 8
 
 
+def test_two_sites_along_the_view_are_not_taken_for_a_hop():
+    """Would catch an atom that seems to step aside while the view is along the line between two sites."""
+    xyz = particle()
+    rotation = walk(240, seed=7)
+    atom = int(np.argmax(np.linalg.norm(xyz, axis=1)))
+    # a site one step further out, off the lattice's axes (columns are another trap); from frame 100 to 160 the beam
+    # is along that step
+    beam = np.array([0.35, 0.25, 0.9]) / np.linalg.norm([0.35, 0.25, 0.9])
+    beam = beam * np.sign(beam @ xyz[atom])
+    step = 2.77 * beam
+    across = np.cross(beam, [1.0, 0, 0])
+    across /= np.linalg.norm(across)
+    rotation[100:160] = [across, np.cross(beam, across), beam]
+    sites = np.concatenate([xyz, [xyz[atom] + step]])
+    present = np.ones((240, len(sites)))
+    present[:, -1] = 0
+    images = images_of(sites, present, rotation, seed=8)
+    guess = present.copy()
+    guess[100:160, atom], guess[100:160, -1] = 0, 1
+    state = evidence_of(images, sites, rotation, guess)
+    solve_lives(state, thresholds(len(sites), 240, 0.01, 1.15))
+    np.testing.assert_array_equal(state.present, present)
+
+
 def test_a_mis_posed_stretch_is_no_mass_departure(leaving):
     """Would catch 60 frames with a wrong pose turning into atoms that vanish and return."""
     xyz, rotation, _, _, _, _ = leaving
@@ -106,7 +130,17 @@ def test_a_new_site_moves_to_its_atom(leaving):
     off[late] += [0.2, -0.2, 0.15]
     state = evidence_of(images, off, rotation, present)
     moved = relax_sites(
-        images, PIXEL, PROFILE, K, np.zeros(300, int), off[None], state, rotation, np.zeros((300, 2)), [late]
+        images,
+        PIXEL,
+        PROFILE,
+        K,
+        np.zeros(300, int),
+        off[None],
+        state,
+        rotation,
+        np.zeros((300, 2)),
+        [late],
+        2.2,
     )
     assert np.linalg.norm(moved[0, late] - xyz[late]) < 0.1
     assert np.array_equal(np.delete(moved[0], late, 0), np.delete(off, late, 0))

@@ -81,10 +81,21 @@ def events(
     if union is None:
         _nothing(events_csv, evidence, figure, frame_rate_hz, "no window has a model: no events can be dated")
         return
-    state, window, union, limits = _solved(
-        clean, frames, tracks, window_poses, profiles, lengths, union, pixel_A, false_alarm, inflation, rounds
-    )
     nearest = nearest_distance(union.xyz_A[np.flatnonzero(union.joined)[0]][union.atom])
+    state, window, union, limits = _solved(
+        clean,
+        frames,
+        tracks,
+        window_poses,
+        profiles,
+        lengths,
+        union,
+        nearest,
+        pixel_A,
+        false_alarm,
+        inflation,
+        rounds,
+    )
     rows = event_rows(
         state, window, union.xyz_A, limits, interval_level, hop_factor * nearest, BOND * nearest
     )
@@ -103,7 +114,9 @@ def events(
     )  # fmt: skip
 
 
-def _solved(clean, frames, tracks, window_poses, profiles, lengths, union, pixel_A, limit, inflation, rounds):
+def _solved(
+    clean, frames, tracks, window_poses, profiles, lengths, union, nearest, pixel_A, limit, inflation, rounds
+):
     """Evidence with solved lives, the window of every frame, the union with new sites moved, thresholds.
 
     One profile serves all frames, that of the longest window: amplitudes are fitted anew.
@@ -129,7 +142,7 @@ def _solved(clean, frames, tracks, window_poses, profiles, lengths, union, pixel
             break
         arrived = empty[(state.present[:, empty] > 0.5).any(0)]
         images = (stack.images, pixel_A, profile, K, window)
-        xyz = relax_sites(*images, union.xyz_A, state, R, s, arrived)
+        xyz = relax_sites(*images, union.xyz_A, state, R, s, arrived, 0.8 * nearest)
         union = replace(union, xyz_A=xyz)
         R, s = refit_poses(*images, xyz, state, R, s, walk, stack.box_A, stack.gap, which=differs)
         if len(arrived):

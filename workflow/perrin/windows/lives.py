@@ -82,6 +82,12 @@ def changes_of(path):
     return np.flatnonzero(np.diff(np.asarray(path, np.int8))) + 1
 
 
+def runs_of(path):
+    """(first, stop) of each stretch in which a path (f,) bool is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(path, np.int8), [0]])))
+    return [(int(a), int(z)) for a, z in zip(edges[::2], edges[1::2])]
+
+
 def date(ratio, path, change, inflation, level=0.95):
     """Interval of one change of a life, and what it gains.
 

@@ -2,6 +2,7 @@
 
 import numba
 import numpy as np
+from scipy.spatial import cKDTree
 
 from perrin.imaging.blobs import filter_frames, overlap_value, read, read_gradient
 from perrin.poses.polish import polish
@@ -41,12 +42,15 @@ def refit_poses(
 
 
 def relax_sites(
-    images, pixel_A, profile, overlap, stretches, xyz_A, evidence, rotation, shift_A, sites, iterations=4
-):
+    images, pixel_A, profile, overlap, stretches, xyz_A, evidence, rotation, shift_A, sites, least_A,
+    iterations=4,
+):  # fmt: skip
     """Move sites to where the frames put them: a Gauss-Newton step each, others fixed, while they are present.
 
     sites : rows of the sites to move; the frames in which any of them is present are thinned to 400
-    returns xyz_A (sets, n, 3), moved alike in all sets; no site moves by more than 1 angstrom in all
+    least_A : a site that comes nearer than this to another that is ever taken, or that moves by more than
+        1 angstrom, goes back to where it was
+    returns xyz_A (sets, n, 3), moved alike in all sets
     """
     xyz_A = np.array(xyz_A, float)
     rows = np.flatnonzero(evidence.used & (evidence.present[:, sites] > 0.5).any(1))
@@ -74,7 +78,11 @@ def relax_sites(
         length = np.linalg.norm(move, axis=1, keepdims=True)
         move *= np.minimum(1, STRIDE_A / np.maximum(length, 1e-12))
         xyz_A[:, sites] += move
+    ever = (evidence.present > 0.5).any(0)
+    ever[sites] = False
     strayed = np.linalg.norm(xyz_A[0, sites] - start[0], axis=1) > 1
+    if ever.any():
+        strayed |= cKDTree(xyz_A[0, ever]).query(xyz_A[0, sites])[0] < least_A
     xyz_A[:, np.asarray(sites)[strayed]] = start[:, strayed]
     return xyz_A
 

@@ -5,9 +5,12 @@ import logging
 import numpy as np
 
 from perrin.windows.evidence import CROWDED, fit_amplitude
-from perrin.windows.lives import best_life
+from perrin.windows.lives import best_life, changes_of, runs_of
 
 log = logging.getLogger("perrin")
+
+ALIKE_A = 1.0  # rms distance in the image below which two sites are hard to tell apart
+NEAR_FRAMES = 30  # a stay and a neighbour's absence with ends so near to each other may be one mistake
 
 
 def solve_lives(evidence, limits, sweeps=6, refits=1):
@@ -22,8 +25,11 @@ def solve_lives(evidence, limits, sweeps=6, refits=1):
     for _ in range(refits + 1):
         for sweep in range(sweeps):
             changed = _sweep(evidence, limits)
-            log.info("lives, sweep %d: %d sites changed", sweep + 1, changed)
-            if not changed:
+            swapped = 0 if changed else _swap(evidence, limits)
+            log.info(
+                "lives, sweep %d: %d sites changed, %d stays were taken back", sweep + 1, changed, swapped
+            )
+            if not (changed or swapped):
                 break
         explained = fit_amplitude(evidence)
     return explained
@@ -46,3 +52,56 @@ def _sweep(evidence, limits):
         evidence.set_present(j, path)
         changed += 1
     return changed
+
+
+def _swap(evidence, limits):
+    """Take back stays at a site that are a neighbour's absence, where that is as good; how many were.
+
+    While the view is along the line between two sites the frames cannot tell them apart. Lives found one by one then
+    may hold that an atom stepped aside for a while; both lives changed together need not pay for that.
+    """
+    moving = np.flatnonzero((evidence.present[1:] != evidence.present[:-1]).any(0))
+    taken_back = 0
+    for k in moving:
+        for first, stop in runs_of(evidence.present[:, k] > 0.5):
+            rivals = _alike(evidence, k, first, stop, moving)
+            taken_back += any(
+                _better(evidence, limits, k, slice(first, stop), j, slice(*absence))
+                for j in rivals
+                for absence in _absences(evidence.present[:, j], first, stop)
+            )
+    return taken_back
+
+
+def _alike(evidence, k, first, stop, moving):
+    """Of the sites that change, those that lie over site k in the frames of its stay, nearest first."""
+    u = evidence.u[first:stop]
+    away = np.square(u[:, moving] - u[:, [k]]).sum(2).mean(0)
+    return [moving[i] for i in np.argsort(away, kind="stable") if away[i] < ALIKE_A**2 and moving[i] != k]
+
+
+def _absences(present, first, stop):
+    """Absences of a site that begin or end when a stay elsewhere does, about."""
+    return [
+        (begin, end)
+        for begin, end in runs_of(present < 0.5)
+        if (begin > 0 and abs(begin - first) <= NEAR_FRAMES)
+        or (end < len(present) and abs(end - stop) <= NEAR_FRAMES)
+    ]
+
+
+def _better(evidence, limits, k, stay, j, absence):
+    """Empty site k during a stay and fill site j during an absence; undo both where that is worse."""
+    old_k, old_j = evidence.present[:, k].copy(), evidence.present[:, j].copy()
+    new_k, new_j = old_k.copy(), old_j.copy()
+    new_k[stay], new_j[absence] = 0, 1
+    paid = sum(limits.penalty(len(changes_of(path > 0.5))) for path in (old_k, old_j))
+    pays = sum(limits.penalty(len(changes_of(path > 0.5))) for path in (new_k, new_j))
+    gain = paid - pays + ((new_k - old_k) * evidence.ratio(k)).sum()
+    evidence.set_present(k, new_k)
+    gain += ((new_j - old_j) * evidence.ratio(j)).sum()
+    if gain > 0:
+        evidence.set_present(j, new_j)
+        return True
+    evidence.set_present(k, old_k)
+    return False

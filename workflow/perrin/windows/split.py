@@ -56,7 +56,7 @@ def windows_by_atoms(
     for _ in range(rounds):
         # empty sites that turn out to hold an atom lie where the lattice goes on, a few tenths off
         moved = new[state.present[:, new].any(0)]
-        xyz = relax_sites(stack.images, pixel_A, profile, K, one, xyz, state, R, s, moved)
+        xyz = relax_sites(stack.images, pixel_A, profile, K, one, xyz, state, R, s, moved, 0.8 * nearest)
         xyz, state = _grow(xyz, state, nearest)
         limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
         new = np.arange(len(model), xyz.shape[1])
