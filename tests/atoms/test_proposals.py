@@ -1,6 +1,5 @@
 """Atoms to add and to take away: a vacancy, a lost corner and an invented atom are put right."""
 
-import drawing
 import numpy as np
 from scipy.spatial import cKDTree
 

@@ -28,7 +28,7 @@ def test_right_poses_are_left_alone(scene, filtered, pair):
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_planted_errors_are_undone(scene, filtered, pair, stride):
-    """Would catch an alternative that is not on the list, a shift that does not move with the turn, a gain too small."""
+    """Would catch an alternative missing from the list, a shift that does not turn along, a gain too small."""
     rotation, shift = scene.rotation.copy(), scene.shift_A.copy()
     rotation[20:44] = HALF_TURN @ rotation[20:44] @ GROUP[5]  # the other hand
     shift[60:80] += (rotation[60:80] @ SLIPS[4])[:, :2]  # a slip
