@@ -46,7 +46,13 @@ def snakemake(folder, *arguments):
 
 def sheet(folder, *rows):
     """Write sheet.tsv; a row is (name, movie) and whatever differs from a good row."""
-    usual = {"pixel_size_A": "0.358", "frame_rate_hz": "400", "element": "Pt", "polarity": "bright", "box_px": "64"}
+    usual = {
+        "pixel_size_A": "0.358",
+        "frame_rate_hz": "400",
+        "element": "Pt",
+        "polarity": "bright",
+        "box_px": "64",
+    }
     lines = ["\t".join(HEADER)]
     for name, movie, *others in rows:
         row = {"name": name, "movie": movie, **usual, **(others[0] if others else {})}
@@ -68,7 +74,11 @@ def movies(tmp_path_factory):
     (folder / "text.mrc").write_text("not a movie but the notes of a night at the microscope\n" * 40)
     spoilt = counts.copy()
     spoilt[33, 5, 10:17] = np.nan
-    for name, data, pixel in (("single", counts[:1], 0.358), ("nan", spoilt, 0.358), ("nopixel", counts, 0.0)):
+    for name, data, pixel in (
+        ("single", counts[:1], 0.358),
+        ("nan", spoilt, 0.358),
+        ("nopixel", counts, 0.0),
+    ):
         with mrcfile.new(folder / f"{name}.mrc") as file:
             file.set_data(data)
             file.voxel_size = pixel
@@ -107,7 +117,12 @@ def test_the_good_one_is_finished(ended):
     """Would catch a broken movie that costs another trajectory its results."""
     track = ended[0] / "results/good/track"
     assert len((track / "tracks.csv").read_text().splitlines()) == 61
-    assert {path.name for path in track.iterdir()} >= {"tracks.csv", "particle.mrcs", "spectrum.npz", "field.png"}
+    assert {path.name for path in track.iterdir()} >= {
+        "tracks.csv",
+        "particle.mrcs",
+        "spectrum.npz",
+        "field.png",
+    }
     assert (track / "track.provenance.json").exists()
 
 
