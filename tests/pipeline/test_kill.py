@@ -1,5 +1,6 @@
 """Killed in the middle and started again: it goes on, and the result is the same."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,10 +67,8 @@ def test_snakemake_killed_with_all_its_jobs(project, snakemake, finished, tmp_pa
     process, job = started(project, folder, output)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=60)
-    try:  # a job in a group of its own
+    with contextlib.suppress(ProcessLookupError):  # a job in a group of its own
         os.kill(job, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     assert (folder / output).read_text() == "hal"
     (folder / "pause").unlink()
     assert snakemake(folder, "--unlock", *SHEET)[0] == 0
