@@ -115,6 +115,17 @@ def test_the_right_orientation_wins():
     assert np.degrees(miss[strong]).max() < 10
 
 
+@pytest.mark.parametrize("system", ["fcc", "hcp"])
+def test_equivalent_orientations_score_alike(system):
+    """Would catch an origin that is no centre of all rotations, by which hcp's equivalents differed in their phases."""
+    frame = np.random.default_rng(4).normal(size=(1, N, N)).astype(np.float32)
+    windows = evidence.windowed_transforms(frame, PIXEL_A, RADIUS_A, 0.95)
+    alike = equivalents(along_axis(), lattice.rotation_group(system))
+    spot = evidence.spots(alike, reflections(system), windows)
+    score = evidence.lattice_scores(windows, spot, FACTORS, 0.05)[0]
+    assert np.ptp(score) < 0.02 and abs(score).max() > 0.1
+
+
 def test_reflections_beyond_nyquist_are_refused():
     """Would catch an index that wraps around in silence."""
     with pytest.raises(ValueError, match="Nyquist"):
