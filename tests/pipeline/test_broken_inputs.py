@@ -10,7 +10,7 @@ import sys
 import mrcfile
 import numpy as np
 import pytest
-from conftest import PROJECT
+from runs import PROJECT
 
 from perrin.simulate.write import write_movie
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import new_folder, ran
+from runs import new_folder, ran
 
 SHEET = ("--config", "trajectories=sheet.tsv")
 ROWS = ("one\tone.mrc\t400\tPt\tbright", "two\ttwo.mrc\t400\tAu\tdark")
