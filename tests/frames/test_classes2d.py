@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import PIXEL_A
 from PIL import Image
+from tumbling import PIXEL_A
 
 from perrin.files.atomic import read_json
 from perrin.files.errors import InputError

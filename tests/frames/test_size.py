@@ -2,8 +2,8 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import tumbling_frames
 from scipy.spatial.transform import Rotation
+from tumbling import tumbling_frames
 
 from perrin.frames import size
 from perrin.frames.background import field_at, subtract_slow

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from runs import PROJECT, new_folder
 
-PROJECT = Path(__file__).resolve().parents[2]
 STAGE = '''
 from perrin.act import write
 
@@ -18,9 +18,19 @@ def {name}(**arguments):
     write(**arguments)
 '''
 ACT = '''
+import os
+import time
 from pathlib import Path
 
 from perrin.files.errors import InputError
+
+
+def pause(path):
+    """Where the file `pause` names this output: write half of it, say who does, and wait to be killed."""
+    if Path("pause").exists() and Path("pause").read_text() == path:
+        Path(path).write_text("hal")
+        Path("paused").write_text(str(os.getpid()))
+        time.sleep(120)
 
 
 def write(**arguments):
@@ -32,6 +42,7 @@ def write(**arguments):
         raise InputError(f"{movie}: broken beyond repair; give another movie")
     for name, value in arguments.items():
         if isinstance(value, str) and value.startswith("results/") and not Path(value).exists():
+            pause(value)
             Path(value).write_text(f"{name}\\n")
 
 
@@ -45,7 +56,6 @@ def write_windows(**arguments):
     lines += [f"f{a:06d}-{b:06d}\\t{a}\\t{b}" for a, b in ends]
     Path(arguments["windows"]).write_text("\\n".join(lines) + "\\n")
 '''
-HEADER = "name\tmovie\tframe_rate_hz\telement\tpolarity\n"
 
 
 def stages():
@@ -103,31 +113,6 @@ def snakemake(project):
         return done.returncode, done.stdout + done.stderr
 
     return run
-
-
-def jobs(text):
-    """{rule: number} of the job table that Snakemake prints first."""
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", text, re.M | re.S)
-    return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines()} if table else {}
-
-
-def ran(text):
-    """{rule: number} of the jobs that were begun."""
-    count = {}
-    for rule in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", text, re.M):
-        count[rule] = count.get(rule, 0) + 1
-    return count
-
-
-def new_folder(path, *rows):
-    """A working folder with a sample sheet of its own, `sheet.tsv`."""
-    path.mkdir()
-    for row in rows:
-        movie = path / row.split("\t")[1]
-        if "missing" not in movie.name:
-            movie.write_text("movie")
-    (path / "sheet.tsv").write_text(HEADER + "".join(row + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import jobs, new_folder, ran
+from runs import jobs, new_folder, ran
 
 SHEET = ("--config", "trajectories=sheet.tsv")
 

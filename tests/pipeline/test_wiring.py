@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import HEADER, PROJECT
+from runs import HEADER, PROJECT
 
 PROGRAM = """
 import json, sys

@@ -58,8 +58,8 @@ if ! pgrep -x munged >/dev/null; then
   mkdir -p /run/munge /var/log/munge /var/lib/munge
   chown -R munge /etc/munge /run/munge /var/log/munge /var/lib/munge
   su -s /bin/sh munge -c munged || skip "munged does not start"
-  sleep 1
-  munge_pid=$(pgrep -x munged)
+  for _ in $(seq 10); do [ -s /run/munge/munged.pid ] && break; sleep 1; done
+  munge_pid=$(cat /run/munge/munged.pid) # pgrep may still see the process that it forked from
 fi
 slurmctld && slurmd || { cat "$scratch"/*.log; echo "FAILED: Slurm does not start"; exit 1; }
 for _ in $(seq 30); do sinfo -h -o %T 2>/dev/null | grep -q idle && break; sleep 1; done

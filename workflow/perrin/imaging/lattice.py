@@ -83,8 +83,11 @@ def reflections(system, a_A, k_max, c_over_a=IDEAL_C_OVER_A):
 
 
 def centre_of_symmetry(system):
-    """A point of inversion of the atoms' pattern, in fractions of the cell (hcp: between the two atoms)."""
-    return np.array([1 / 6, 1 / 3, 0.25]) if system == "hcp" else np.zeros(3)
+    """The point of highest symmetry with an inversion, in fractions of the cell: an atom, in hcp an octahedral hole.
+
+    Midway between hcp's two atoms there is an inversion too, but about that point only two of the six rotations hold.
+    """
+    return np.array([2 / 3, 1 / 3, 0.25]) if system == "hcp" else np.zeros(3)
 
 
 def sites(system, a_A, radius_A, centre_A=(0, 0, 0), c_over_a=IDEAL_C_OVER_A):

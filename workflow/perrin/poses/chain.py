@@ -81,6 +81,5 @@ def rms_step_deg(rotation):
     """Root-mean-square angle between consecutive orientations, degrees; outliers above the 95th percentile cut."""
     angle = angles_between(rotation[1:], rotation[:-1])
     angle = angle[angle <= np.quantile(angle, 0.95)]
-    return (
-        float(np.degrees(np.sqrt(np.mean(angle**2)))) * 1.15
-    )  # what the cut takes from a Maxwell distribution
+    # what the cut takes from a Maxwell distribution: sqrt(3 * 0.95 / (3 * P(chi2_5 < 7.815))) = 1.068
+    return 1.068 * float(np.degrees(np.sqrt(np.mean(angle**2))))

@@ -28,10 +28,13 @@ def bad_stretches(rotation, step_deg, longest=100, jump_factor=3.6, margin=25):
     frames = len(rotation)
     found = []
     edges = np.r_[at, frames]
+    longest = min(
+        longest, np.diff(np.r_[0, edges]).max() - 1
+    )  # in a short movie too some piece is the path itself
     start = 0
     for i, edge in enumerate(edges):
         # short pieces between jumps are suspects; a long piece is the path itself
-        if edge - start <= longest and not (start == 0 and edge == frames):
+        if edge - start <= longest:
             if found and found[-1][1] == start:
                 found[-1] = (found[-1][0], int(edge))
             else:

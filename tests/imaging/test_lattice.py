@@ -1,0 +1,95 @@
+"""Lattices: numbers from any textbook, and the sites themselves as oracle for reflections and symmetry."""
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from perrin.imaging import lattice
+
+SYSTEMS = {"fcc": 3.92, "bcc": 3.16, "hcp": 2.95}
+systems = pytest.mark.parametrize("system, a_A", SYSTEMS.items())
+
+
+@pytest.mark.parametrize(
+    "system, shells",
+    [
+        ("fcc", [(0.5, 12), (1, 6), (1.5, 24)]),
+        ("bcc", [(0.75, 8), (1, 6), (2, 12)]),
+        ("hcp", [(1, 12), (2, 6)]),
+    ],
+)
+def test_shells_of_neighbours(system, shells):
+    """Would catch a wrong basis: squared distances in units of a, and how many neighbours are there."""
+    a = SYSTEMS[system]
+    points = lattice.sites(system, a, 4 * a)
+    one = points[np.argmin(np.linalg.norm(points, axis=1))]
+    squared = np.square((points - one) / a).sum(1)
+    for distance, count in shells:
+        assert (np.abs(squared - distance) < 1e-6).sum() == count
+    assert lattice.nearest_distance(system, a) == pytest.approx(a * np.sqrt(shells[0][0]))
+
+
+@pytest.mark.parametrize(
+    "system, halves", [("fcc", [4, 3, 6, 12, 4]), ("bcc", [6, 3, 12]), ("hcp", [3, 1, 6])]
+)
+def test_reflections_of_each_shell(system, halves):
+    """Would catch forbidden reflections let in, allowed ones lost, and pairs counted twice."""
+    a = SYSTEMS[system]
+    found = lattice.reflections(system, a, 3.5 / a)
+    assert np.bincount(found.shell)[: len(halves)].tolist() == halves
+    pairs = cKDTree(found.G).query(-found.G)[0]
+    assert pairs.min() > 1e-6, "both of a pair"
+    assert (np.diff(np.linalg.norm(found.G, axis=1)) > -1e-9).all()
+
+
+@systems
+def test_structure_factors_are_sums_over_the_atoms(system, a_A):
+    """Would catch a phase of the other sign or about another origin, which hcp has and fcc hides."""
+    points = lattice.sites(system, a_A, 3.1 * a_A)
+    found = lattice.reflections(system, a_A, 2.5 / a_A)
+    expected = np.exp(-2j * np.pi * found.G @ points.T).mean(1)
+    np.testing.assert_allclose(found.phase, expected, atol=1e-9)
+
+
+@systems
+def test_density_and_nearest_distance(system, a_A):
+    """Would catch a volume per cell where one per atom is meant."""
+    radius = 9 * a_A
+    points = lattice.sites(system, a_A, radius)
+    assert len(points) == pytest.approx(
+        4 / 3 * np.pi * radius**3 / lattice.volume_per_atom(system, a_A), rel=0.02
+    )
+    assert cKDTree(points).query(points, 2)[0][:, 1].min() == pytest.approx(
+        lattice.nearest_distance(system, a_A)
+    )
+
+
+@systems
+def test_rotations_and_inversion_leave_the_sites(system, a_A):
+    """Would catch a group with too many rotations (12 for hcp) or an origin that is no centre of inversion."""
+    points = lattice.sites(system, a_A, 3.1 * a_A)
+    tree = cKDTree(points)
+    group = lattice.rotation_group(system)
+    assert len(group) == (6 if system == "hcp" else 24)
+    for rotation in [*group, -np.eye(3)]:
+        assert tree.query(points @ rotation.T)[0].max() < 1e-6
+
+
+@systems
+def test_slips_are_translations_of_the_lattice(system, a_A):
+    """Would catch vectors between the two atoms of hcp's cell, which are no translations; zero comes first."""
+    slips = lattice.slip_vectors(system, a_A)
+    assert not slips[0].any()
+    assert len(slips) == {"fcc": 13, "bcc": 9, "hcp": 7}[system]
+    tree = cKDTree(lattice.sites(system, a_A, 6 * a_A))
+    near = lattice.sites(system, a_A, 3 * a_A)
+    for slip in slips:
+        assert tree.query(near + slip)[0].max() < 1e-6
+
+
+def test_sites_lie_about_the_given_centre():
+    """Would catch a ball about the lattice's origin instead of the particle's centre."""
+    centre = np.array([1.1, -0.6, 2.9])
+    points = lattice.sites("fcc", 3.92, 7.0, centre)
+    every = lattice.sites("fcc", 3.92, 14.0)
+    assert len(points) == (np.linalg.norm(every - centre, axis=1) <= 7.0).sum()
