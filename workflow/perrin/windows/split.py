@@ -166,7 +166,12 @@ def _describe(number, state, boundaries, gone, frame_rate_hz):
                 "changes_within_per_s": changes / seconds,
             }
         )
-    why = f"{len(boundaries)} boundaries hold" if boundaries else "no boundary: no change of enough atoms"
+    count = len(boundaries)
+    why = (
+        f"{count} boundar{'y holds' if count == 1 else 'ies hold'}"
+        if count
+        else "no boundary: no change of enough atoms"
+    )
     return rows, {"why": why, "tests": tests, "drift": drift}
 
 
