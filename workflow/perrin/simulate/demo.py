@@ -5,7 +5,7 @@ from pathlib import Path
 from perrin.simulate.write import write_movie
 
 
-def demo_spec(state_frames=500, seed=1, n_lost=20):
+def demo_spec(state_frames=750, seed=1, n_lost=20):
     """Specification of the demo movie: 181 atoms of Pt for `state_frames` frames, then `n_lost` fewer."""
     return {
         "name": "demo",
@@ -35,7 +35,7 @@ def demo_spec(state_frames=500, seed=1, n_lost=20):
     }
 
 
-def make_demo(movie, truth_frames, state_frames=500, seed=1, n_lost=20):
+def make_demo(movie, truth_frames, state_frames=750, seed=1, n_lost=20):
     """Write the demo movie and, in the folder of truth_frames (.../frames.csv), its truth.
 
     movie : path of the MRC file, 400 frames/s, 0.358 A/px, 17 e-/px, 128 x 128 px
