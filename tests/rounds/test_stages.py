@@ -109,7 +109,7 @@ def solved(tmp_path_factory):
         **given, **named(folder, window_poses="poses.csv", draft="draft.csv", profile="profile.json"),
         **named(folder, coverage="coverage.json", window_map="map.mrc", **outputs),
         element="Pt", first_frame=10, last_frame=10 + FRAMES - 1, seed=1, n_rounds=4, injected=True,
-        injected_frames=150,
+        injected_frames=150, polarity="bright",
     )  # fmt: skip
     return folder, truth, rotation[kept], frame[kept]
 
@@ -192,7 +192,7 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
     average3d(
         **given, **named(tmp_path, denoised="clean.mrcs", particle_json="particle.json", **outputs),
         element="Pt", frame_rate_hz=400, seed=1, method="continuity", match_frames="clean", rounds=1, iterations=1,
-        window_frames=40, **MAPS,
+        window_frames=40, polarity="bright", hand="depth", **MAPS,
     )  # fmt: skip
     facts = json.loads((tmp_path / "lattice.json").read_text())
     assert facts["verdict"] == "failed" and "nats" in facts["why"]
@@ -216,7 +216,7 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
         **given, **named(tmp_path, window_poses="poses.csv", draft="draft.csv", profile="profile.json"),
         **named(tmp_path, coverage="coverage.json", window_map="map.mrc", **outputs),
         element="Pt", first_frame=10, last_frame=69, seed=1, n_rounds=4, injected=True,
-        injected_frames=150,
+        injected_frames=150, polarity="bright",
     )  # fmt: skip
     facts = json.loads((tmp_path / "model.json").read_text())
     assert facts["verdict"] == "failed" and facts["n_atoms"] == 0 and "whole trajectory" in facts["why"]

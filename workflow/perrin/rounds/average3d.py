@@ -20,7 +20,7 @@ from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
-from perrin.rounds.refine import HIGHPASS, Solution
+from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
 from perrin.rounds.verdict import stretch_share
 from perrin.rounds.volume import (
     coverage_of,
@@ -53,7 +53,7 @@ GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
 def average3d(
     *, clean, denoised, frames, tracks, particle_json, poses, poses_csv, map, half1, half2, correlation, coverage,
     sites, lattice, element, frame_rate_hz, seed, method, match_frames, rounds, iterations, window_frames,
-    half_mode, reconstruction, ridge,
+    half_mode, reconstruction, ridge, polarity, hand,
 ):  # fmt: skip
     """Find the pose of every accepted frame and reconstruct the time-averaged map.
 
@@ -65,6 +65,8 @@ def average3d(
     match_frames, rounds, iterations : of matching
     window_frames : frames of the stretch from which continuity starts
     half_mode, reconstruction, ridge : of the maps, see `perrin.maps`
+    polarity : "bright" or "dark"; hand : "depth", the mirror image is taken where the atoms' depth through focus
+        speaks for it; "as_found", it is not asked
     """
     metal = element_data(element)
     particle = read_json(particle_json)
@@ -77,6 +79,12 @@ def average3d(
         )  # fmt: skip
     else:
         solution, facts, verdict, why = average_by_continuity(data, metal, particle, window_frames)
+    if hand == "depth" and verdict != "failed":
+        facts["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
+        log.info("hand: %s", facts["hand"])
+        if facts["hand"]["verdict"] == "other":
+            solution = mirrored(solution)
+            facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
     found = poses_of(solution, data.number)
     radius = support_radius(solution.xyz_A, facts["radius_A"], data.box_size_px, data.pixel_A)
     log.info("maps of %d frames within %.1f A", len(data), radius)

@@ -30,7 +30,7 @@ from perrin.imaging.rotations import matrices
 from perrin.maps.halves import half_sets
 from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
-from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, refine, rows_of
+from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, hand_of, refine, rows_of
 from perrin.rounds.verdict import check, overall, solution_checks
 from perrin.rounds.volume import profile_facts, profile_from
 
@@ -50,14 +50,14 @@ INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, fa
 
 def model(
     *, clean, frames, tracks, window_poses, draft, profile, coverage, window_map, atoms, cif, pdb, xyz, density,
-    profile_csv, model_json, element, first_frame, last_frame, seed, n_rounds, injected, injected_frames,
+    profile_csv, model_json, element, first_frame, last_frame, seed, n_rounds, injected, injected_frames, polarity,
 ):  # fmt: skip
     """Refine a window's draft atoms, give each its errors, and judge the whole.
 
     clean : mrcs; frames, tracks, window_poses, draft : csv; profile, coverage : json; window_map : mrc
     atoms, cif, pdb, xyz, density, profile_csv, model_json : outputs, see docs/outputs.md
     n_rounds : of joint refinement, at most; injected : whether truth is put in and found again, from at most
-    injected_frames frames
+    injected_frames frames; polarity : "bright" or "dark"
     A window that failed before gives a model without atoms, and its reason.
     """
     facts, seen = read_json(profile), read_json(coverage)
@@ -75,7 +75,7 @@ def model(
         "box_px": box_px,
         "pixel_A": pixel_A,
         "resolution_A": facts.get("resolution_A"),
-        "hand": "undetermined",
+        "hand": {"verdict": "undetermined"},
     }
     if facts["verdict"] == "failed":
         found = Atoms(
@@ -85,6 +85,7 @@ def model(
     else:
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         found, numbers, checks = _judged(data, solution, element)
+        report["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
         checks = solution_checks(solution, seen) + checks
         if injected:
             again = _finder(data, solution, nearest_distance(element), seed)

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perrin.atoms import joint
+from perrin.atoms.depth import hand, hand_evidence
 from perrin.atoms.proposals import add_and_remove
 from perrin.imaging.blobs import filter_frames, model_norms
+from perrin.imaging.grids import HALF_TURN
+from perrin.imaging.optics import depth_profiles
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between
 from perrin.poses.polish import polish
@@ -138,6 +141,23 @@ def expected_ratio(solution, pixel_A):
     K = overlap(solution.profile, solution.profile, pixel_A)
     norms = model_norms(solution.xyz_A, solution.occupancy, solution.rotation, K)
     return solution.gain / (np.median(solution.amplitude) ** 2 * norms / 2)
+
+
+def mirrored(solution):
+    """The mirror image of a solution: same projections, heights reversed (inversion, and a half turn of each pose)."""
+    return replace(solution, rotation=HALF_TURN @ solution.rotation, xyz_A=-solution.xyz_A)
+
+
+def hand_of(images, pixel_A, solution, element, polarity, most_frames=400):
+    """Evidence for the hand of a solution from the depth of its atoms; see `perrin.atoms.depth.hand`."""
+    rows = np.unique(np.linspace(0, len(images) - 1, min(most_frames, len(images))).astype(int))
+    _, change, facts = depth_profiles(element, polarity, solution.profile)
+    some = rows_of(solution, rows)
+    g, H = hand_evidence(
+        images[rows], pixel_A, some.xyz_A, some.occupancy, some.rotation, some.shift_A, some.amplitude,
+        some.profile, change,
+    )  # fmt: skip
+    return hand(g, H) | facts
 
 
 def rows_of(solution, rows):

@@ -1,0 +1,95 @@
+"""Which hand: the change of an atom's image with its height, weighed against the frames.
+
+Beyond the projection, y_f = a_f sum_j o_j [p(. - u_fj) + c z_fj q(. - u_fj)], where q is the change of the image for
+one angstrom of height. The mirrored structure has -z at equal projections, so its c is -1 where the right one's is +1:
+
+    g = sum_f a_f sum_j o_j z_fj <y_f - model_f, q(. - u_fj)>,   H = sum_f a_f^2 |sum_j o_j z_fj q(. - u_fj)|^2
+
+c = g / H with standard error H^-1/2, and 2 g is the log-likelihood of this hand above that of the other.
+"""
+
+import numba
+import numpy as np
+
+from perrin.imaging.blobs import filter_frames, overlap_value, read
+from perrin.imaging.profile import overlap
+
+LEAST_NATS = 14.0  # odds of a million to one
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _sums(xyz, occupancy, rotation, shift, amplitude, b, cross, same, dq, g, H):
+    for f in numba.prange(len(rotation)):
+        n = len(xyz)
+        u = np.empty((n, 3))
+        for j in range(n):
+            for a in range(3):
+                u[j, a] = (
+                    rotation[f, a, 0] * xyz[j, 0]
+                    + rotation[f, a, 1] * xyz[j, 1]
+                    + rotation[f, a, 2] * xyz[j, 2]
+                )
+        middle = 0.0
+        total = 0.0
+        for j in range(n):
+            middle += occupancy[j] * u[j, 2]
+            total += occupancy[j]
+        middle /= total  # the mean height belongs to the focus
+        order = np.argsort(u[:, 0])
+        reach = np.sqrt(dq * max(len(cross), len(same)))
+        first = 0.0
+        second = 0.0
+        for a in range(n):
+            j = order[a]
+            z = u[j, 2] - middle
+            first += occupancy[j] * z * (b[f, j] - amplitude[f] * occupancy[j] * cross[0, 0])
+            second += (occupancy[j] * z) ** 2 * same[0, 0]
+            for c in range(a + 1, n):
+                k = order[c]
+                dx = u[k, 0] - u[j, 0]
+                if dx > reach:
+                    break
+                q = dx * dx + (u[k, 1] - u[j, 1]) ** 2
+                both = occupancy[j] * occupancy[k]
+                other = u[k, 2] - middle
+                first -= amplitude[f] * both * (z + other) * overlap_value(cross, dq, q)
+                second += 2 * both * z * other * overlap_value(same, dq, q)
+        g[f] = amplitude[f] * first
+        H[f] = amplitude[f] ** 2 * second
+
+
+def hand_evidence(frames, pixel_A, xyz_A, occupancy, rotation, shift_A, amplitude, image, change):
+    """Per frame: g and H of the depth term for a model in this hand, two (f,) arrays.
+
+    frames : (f, n, n) float32, unit noise; xyz_A (n, 3), occupancy (n,), poses (f, ...): the model as refined
+    image, change : Profiles, of an atom and for one angstrom of height; `image` is the model's own fitted one
+    """
+    b = read(filter_frames(frames, pixel_A, change), xyz_A, rotation, shift_A).astype(float)
+    cross = overlap(image, change, pixel_A, cutoff=1e-4)
+    same = overlap(change, change, pixel_A, cutoff=1e-4)
+    g, H = np.empty(len(frames)), np.empty(len(frames))
+    _sums(
+        np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float),
+        np.ascontiguousarray(rotation, float), np.ascontiguousarray(shift_A, float),
+        np.asarray(amplitude, float), b, cross.table, same.table, cross.dq, g, H,
+    )  # fmt: skip
+    return g, H
+
+
+def hand(g, H):
+    """Coefficient of the depth term (1: this hand, -1: the other), its error, nats in favour of this hand, an error.
+
+    The error of the nats a frame is the scatter from frame to frame. "verdict": this, other, or undetermined where
+    the mean is less than four standard errors, or all frames together less than LEAST_NATS, from zero.
+    """
+    total, mean, error = H.sum(), 2 * g.mean(), 2 * g.std(ddof=1) / np.sqrt(len(g))
+    sure = abs(mean) > 4 * error and abs(2 * g.sum()) > LEAST_NATS
+    return {
+        "verdict": ("this" if mean > 0 else "other") if sure else "undetermined",
+        "coefficient": float(g.sum() / total),
+        "sigma": float(1 / np.sqrt(total)),
+        "nats": float(2 * g.sum()),
+        "nats_per_frame": float(mean),
+        "nats_per_frame_sigma": float(error),
+        "frames": len(g),
+    }
