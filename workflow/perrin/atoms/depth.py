@@ -15,6 +15,10 @@ from perrin.imaging.blobs import filter_frames, overlap_value, read
 from perrin.imaging.profile import overlap
 
 LEAST_NATS = 14.0  # odds of a million to one
+LEAST_COEFFICIENT = (
+    0.12  # models without depth give up to 0.05; theory's focus and blur fit to a factor of two or three
+)
+BLOCKS = 12
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
@@ -77,16 +81,21 @@ def hand_evidence(frames, pixel_A, xyz_A, occupancy, rotation, shift_A, amplitud
 
 
 def hand(g, H):
-    """Coefficient of the depth term (1: this hand, -1: the other), its error, nats in favour of this hand, an error.
+    """Which hand the depth term speaks for, from `hand_evidence`.
 
-    The error of the nats a frame is the scatter from frame to frame. "verdict": this, other, or undetermined where
-    the mean is less than four standard errors, or all frames together less than LEAST_NATS, from zero.
+    returns dict: coefficient (1: this hand by theory, -1: the other), sigma, its error by theory; nats in favour of
+    this hand, nats_per_frame and its error, from the scatter of BLOCKS stretches of frames, since neighbours in time
+    share what the model lacks; verdict: this, other, or undetermined where the mean is within four errors of zero,
+    all frames together below LEAST_NATS, or the coefficient below LEAST_COEFFICIENT (what remains of a wrong model)
     """
-    total, mean, error = H.sum(), 2 * g.mean(), 2 * g.std(ddof=1) / np.sqrt(len(g))
-    sure = abs(mean) > 4 * error and abs(2 * g.sum()) > LEAST_NATS
+    total, mean = H.sum(), 2 * g.mean()
+    blocks = np.array([2 * part.mean() for part in np.array_split(g, BLOCKS)])
+    error = blocks.std(ddof=1) / np.sqrt(BLOCKS)
+    coefficient = g.sum() / total
+    sure = abs(mean) > 4 * error and abs(2 * g.sum()) > LEAST_NATS and abs(coefficient) > LEAST_COEFFICIENT
     return {
         "verdict": ("this" if mean > 0 else "other") if sure else "undetermined",
-        "coefficient": float(g.sum() / total),
+        "coefficient": float(coefficient),
         "sigma": float(1 / np.sqrt(total)),
         "nats": float(2 * g.sum()),
         "nats_per_frame": float(mean),

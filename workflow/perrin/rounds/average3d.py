@@ -5,23 +5,26 @@ Windows of time are found on it, and each window starts from it.
 """
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
+from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
 from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
-from perrin.imaging.lattice import volume_per_atom
-from perrin.imaging.profile import Profile
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.lattice import nearest_distance, volume_per_atom
+from perrin.imaging.profile import Profile, overlap
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
-from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
-from perrin.rounds.verdict import stretch_share
+from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
+from perrin.rounds.verdict import LEAST_ATOMS, stretch_share
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -45,6 +48,7 @@ CORRELATION_COLUMNS = {
     "amplitude_sigma": ("", "its standard error"),
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
+HAND_FRAMES = 300  # refined for the hand
 FAINT = 0.1  # mean occupancy below which a site is not listed
 LEAST_NATS = 12.0  # a frame: an empty field gives 1.5, the weakest locked particles 40
 GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
@@ -80,8 +84,7 @@ def average3d(
     else:
         solution, facts, verdict, why = average_by_continuity(data, metal, particle, window_frames)
     if hand == "depth" and verdict != "failed":
-        facts["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
-        log.info("hand: %s", facts["hand"])
+        facts["hand"] = hand_of_best_stretch(data, solution, facts["a_A"], metal, polarity)
         if facts["hand"]["verdict"] == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -167,6 +170,37 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     )
     verdict = "good" if share < GOOD_STRETCHES else "doubtful" if share < FAILED_STRETCHES else "failed"
     return solution, facts, verdict, words
+
+
+def hand_of_best_stretch(data, solution, a_A, metal, polarity):
+    """The hand, from the stretch whose frames the poses explain best, with atoms refined there.
+
+    Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from.
+    returns dict of `perrin.atoms.depth.hand`; "undetermined" where no atoms come out
+    """
+    length = min(HAND_FRAMES, len(data))
+    smooth = np.convolve(solution.gain, np.ones(length), "valid")
+    first = int(np.argmax(smooth))
+    part = slice(first, first + length)
+    few, some = data.take(part), rows_of(solution, part)
+    nearest = nearest_distance(metal.system, a_A)
+    around = some.xyz_A
+    K = overlap(some.profile, some.profile, data.pixel_A)
+    filtered = filter_frames(few.images, data.pixel_A, some.profile)
+    o = nonnegative_solution(
+        *point_equations(filtered, around, some.rotation, some.shift_A, some.amplitude, K)
+    )
+    there = o > 0.5 * np.median(np.sort(o)[len(o) // 2 :])
+    if there.sum() < LEAST_ATOMS:
+        return {"verdict": "undetermined", "why": "too few atoms in the best stretch"}
+    start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
+    refined, _ = refine(
+        few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
+    )
+    found = hand_of(few.images, data.pixel_A, refined, metal.symbol, polarity)
+    found["first_frame"], found["last_frame"] = int(few.number[0]), int(few.number[-1])
+    log.info("hand: %s", found)
+    return found
 
 
 def _nothing(lock, data):

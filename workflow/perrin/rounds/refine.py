@@ -148,14 +148,15 @@ def mirrored(solution):
     return replace(solution, rotation=HALF_TURN @ solution.rotation, xyz_A=-solution.xyz_A)
 
 
-def hand_of(images, pixel_A, solution, element, polarity, most_frames=400):
-    """Evidence for the hand of a solution from the depth of its atoms; see `perrin.atoms.depth.hand`."""
-    rows = np.unique(np.linspace(0, len(images) - 1, min(most_frames, len(images))).astype(int))
+def hand_of(images, pixel_A, solution, element, polarity):
+    """Evidence for the hand of a refined solution from the depth of its atoms; see `perrin.atoms.depth.hand`.
+
+    The model must be complete: what it lacks on one side looks like depth as long as the particle turns little.
+    """
     _, change, facts = depth_profiles(element, polarity, solution.profile)
-    some = rows_of(solution, rows)
     g, H = hand_evidence(
-        images[rows], pixel_A, some.xyz_A, some.occupancy, some.rotation, some.shift_A, some.amplitude,
-        some.profile, change,
+        images, pixel_A, solution.xyz_A, solution.occupancy, solution.rotation, solution.shift_A, solution.amplitude,
+        solution.profile, change,
     )  # fmt: skip
     return hand(g, H) | facts
 
