@@ -30,6 +30,7 @@ from perrin.imaging.rotations import matrices
 from perrin.maps.halves import half_sets
 from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
+from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, hand_of, refine, rows_of
 from perrin.rounds.verdict import check, overall, solution_checks
 from perrin.rounds.volume import profile_facts, profile_from
@@ -45,6 +46,7 @@ STILL_A = 0.004  # root mean square step of the atoms at which they rest
 OCCUPANCY_FLOOR = 0.08  # systematic spread of single atoms' apparent occupancies beyond their errors
 HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
 DISPLACED_A = 0.2  # of every candidate of the injected movie along each axis
+UNEXPLAINED = 0.06, 0.40  # complete models leave at most 0.02, half of a twin 0.25
 INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
 
 
@@ -190,7 +192,12 @@ def _judged(data, solution, element):
         rmsd,
         expected**0.5,
     )
+    left = unexplained_share(data.images, data.pixel_A, solution)
+    numbers["unexplained_share"] = left if np.isfinite(left) else None
     checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves, A,")]
+    if np.isfinite(left):
+        words = "share of the particle's power that the atoms leave unexplained"
+        checks.append(check("unexplained", left, *UNEXPLAINED, words))
     return found, numbers, checks
 
 

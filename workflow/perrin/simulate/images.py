@@ -24,8 +24,8 @@ def profile_table(profile):
 
 
 @njit(cache=True, fastmath=True)
-def _add_spots(image, x_px, y_px, table, pixel_A):
-    """Add a spot at each (x_px, y_px) to an image (height, width); spots are cut at its border."""
+def _add_spots(image, x_px, y_px, weight, table, pixel_A):
+    """Add a spot times its weight at each (x_px, y_px) to an image (height, width); spots are cut at its border."""
     height, width = image.shape
     last = len(table) - 1
     reach = np.sqrt(last * TABLE_STEP_A2) / pixel_A
@@ -42,26 +42,30 @@ def _add_spots(image, x_px, y_px, table, pixel_A):
                 index = int(place)
                 if index < last:
                     part = place - np.float32(index)
-                    image[row, column] += table[index] * (np.float32(1) - part) + table[index + 1] * part
+                    image[row, column] += weight[atom] * (
+                        table[index] * (np.float32(1) - part) + table[index + 1] * part
+                    )
 
 
 @njit(cache=True, parallel=True)
-def _project(out, x_px, y_px, table, pixel_A):
+def _project(out, x_px, y_px, weight, table, pixel_A):
     for frame in prange(out.shape[0]):
-        _add_spots(out[frame], x_px[frame], y_px[frame], table, pixel_A)
+        _add_spots(out[frame], x_px[frame], y_px[frame], weight, table, pixel_A)
 
 
-def project_atoms(xyz_A, quaternions, origin_px, shape, pixel_A, profile=RINGED):
+def project_atoms(xyz_A, quaternions, origin_px, shape, pixel_A, profile=RINGED, weight=None):
     """Projections of one set of atoms, (n, height, width) float32, in heights of the profile.
 
     xyz_A : (atoms, 3) in the body frame; quaternions : (n, 4), scalar first
     origin_px : (n, 2), x and y, where the body's origin falls in an image of `shape` (height, width)
+    weight : (atoms,) factor on each atom; None: 1
     """
     lab = np.einsum("nij,aj->nai", Rotation.from_quat(quaternions, scalar_first=True).as_matrix(), xyz_A)
     place = lab[:, :, :2] / pixel_A + np.asarray(origin_px, float)[:, None, :]
     out = np.zeros((len(lab), *shape), np.float32)
     x_px, y_px = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
-    _project(out, x_px, y_px, profile_table(profile), pixel_A)
+    weight = np.ones(len(xyz_A)) if weight is None else weight
+    _project(out, x_px, y_px, np.asarray(weight, np.float32), profile_table(profile), pixel_A)
     return out
 
 
