@@ -99,7 +99,9 @@ def trajectory(results, row, truth_folder, index, settings):
         for title, file in STAGES
         if (said := facts(folder / file))
     ]
-    verdict, why = words.trajectory_verdict(stages, [w["verdict"] for w in windows])
+    # a kind of dynamics that cannot be named takes nothing from the structures; it has its own badge
+    structural = [stage for stage in stages if stage["name"] != "dynamics"]
+    verdict, why = words.trajectory_verdict(structural, [w["verdict"] for w in windows])
     events = table(folder / "events/events.csv")
     if events is not None and "frame" in events:
         events["time_s"] = events["frame"] / rate
