@@ -64,6 +64,7 @@ def track(
     margin_A=5.0,
     walk_px=None,
     shadow=True,
+    smoother="total_variation",
 ):
     """Follow the particle through the movie and cut its boxes, in one pass and bounded memory.
 
@@ -71,13 +72,14 @@ def track(
     energy about the path (and the particle's shadow, where it has one) fits what the first frames taught.
 
     movie : file or folder; tracks : csv, a row per frame (COLUMNS); particle : mrcs, raw counts times the sign
-    of the polarity; spectrum : npz with mean_field (blocks, height, width) counts, block_first (blocks,)
-    frames of the movie, background_spectrum (blocks, n, n), pixel_A, sign, mean_count, extent_A (radius);
-    field : png
+    of the polarity; spectrum : npz with mean_field (blocks, h, w) counts about the particle, field_corner (blocks, 2)
+    x and y of its first pixel in the field, block_first (blocks,) frames of the movie, background_spectrum
+    (blocks, n, n), pixel_A, sign, mean_count, extent_A (radius); field : png
     x_px, y_px : place in the first frames, None: found; box_px None: twice (radius + margin_A), rounded up to
     a multiple of 16; first_frame, last_frame : both included, None: all
     first_frames : frames in which the particle is looked for; block_frames : frames that share a static field
     walk_px : rms step per axis and frame, None: measured; shadow : use low-resolution contrast where there is any
+    smoother : of the picture of the field, total_variation or quadratic
     Raises InputError where the movie cannot be tracked.
     """
     source = open_movie(movie)
@@ -163,6 +165,7 @@ def track(
         np.savez_compressed(
             file,
             mean_field=np.stack(path.mean_field),
+            field_corner=np.array(path.field_corner),
             block_first=np.array(path.block_first) + first,
             background_spectrum=_spectra(path),
             pixel_A=pixel_A,
@@ -172,7 +175,7 @@ def track(
             faulty_px=path.faulty,
             walk_px=path.walk_px,
         )
-    draw_field(field, path, pixel_A, verdict)
+    draw_field(field, path, pixel_A, verdict, smoother)
 
 
 def _given(value):
