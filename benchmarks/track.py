@@ -4,7 +4,7 @@
 
 The movie, 1920 x 1728 uint8, is made as it is read (a bank of noise, a simulated particle pasted into it), so that
 no disk is in the figures; making a frame costs about what copying it out of the page cache does. Each line runs in a
-process of its own; the movie's own arrays are taken off its peak memory. Threads come from outside.
+process of its own, with --threads as the stage has them; the movie's own arrays are taken off its peak memory.
 """
 
 import argparse
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 from perrin.files.movies import Movie  # noqa: E402
 from perrin.frames import track as stage  # noqa: E402
 from perrin.simulate.movie import simulate_movie  # noqa: E402
+from perrin.stage import limited  # noqa: E402
 
 HEIGHT, WIDTH, SMALL, BANK, LOOP = 1728, 1920, 240, 16, 1000
 PLACES = ((300, 200), (1500, 400), (800, 1300))  # corner x, y of each pasted field
@@ -30,7 +31,7 @@ PLACES = ((300, 200), (1500, 400), (800, 1300))  # corner x, y of each pasted fi
 def made_movie(count):
     """A movie of `count` frames with three particles, and the bytes it holds."""
     rng = np.random.default_rng(3)
-    bank = rng.poisson(17, (BANK, HEIGHT, WIDTH)).astype(np.uint8)
+    bank = np.stack([rng.poisson(17, (HEIGHT, WIDTH)).astype(np.uint8) for _ in range(BANK)])
     _, chunks = simulate_movie(
         {
             "n_frames": LOOP,
@@ -65,11 +66,11 @@ def made_movie(count):
     return movie, bank.nbytes + small.nbytes
 
 
-def one(count, particles, queue):
+def one(count, particles, threads, queue):
     movie, held = made_movie(count)
     stage.open_movie = lambda path: movie
     wall, cpu = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, limited(threads):
         for number, (x, y) in enumerate(PLACES[:particles]):
             names = {"tracks": "t.csv", "particle": "p.mrcs", "spectrum": "s.npz", "field": "f.png"}
             files = {key: f"{folder}/{number}{name}" for key, name in names.items()}
@@ -84,6 +85,7 @@ def main():
     )
     parser.add_argument("--frames", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--particles", type=int, nargs="+", default=[1])
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", help="also append the rows to this file")
     options = parser.parse_args()
     print("| frames | particles | wall s | CPU s | frames/s | peak memory MB |\n|---|---|---|---|---|---|")
@@ -91,7 +93,7 @@ def main():
     for count in options.frames:
         for particles in options.particles:
             queue = context.Queue()
-            process = context.Process(target=one, args=(count, particles, queue))
+            process = context.Process(target=one, args=(count, particles, options.threads, queue))
             process.start()
             wall, cpu, peak = queue.get()
             process.join()

@@ -168,10 +168,11 @@ def _find(movie, first, count, pixel_A, near_px, frames_used, path):
             "counts, so give the movie without background subtraction or normalisation"
         )
     good = ~pixels.blank_frames(counts, path.mean_count)
-    path.faulty = pixels.faulty_pixels(counts[good].mean(0, dtype=float))
+    counts = counts if good.all() else counts[good]
+    path.faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
     if len(path.faulty):
         log.info("%d hot or dead pixels repaired", len(path.faulty))
-    counts = pixels.repair(counts if good.all() else counts[good], path.faulty)
+    counts = pixels.repair(counts, path.faulty)
     static = counts.mean(0, dtype=float)
     path.picture = static.astype(np.float32)
     start, radius_A, height_sd, _ = look.best_ball(

@@ -22,6 +22,9 @@ NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
 DOUBTFUL = 2.0
 PLAIN_SCORE = 4.0  # sd; above, the particle stands out whatever shuffled frames reach
 LOST_SHARE = 0.3  # of the median score
+UNSURE_PX = 4.0  # spread of the place; 2.5 at most where the particle is plain
+LEAP_PX = 8.0  # step of the path next to which frames may be on either side of it
+LEAP_FRAMES = 3
 PASSING_FRAMES = 120
 LEAST_NEIGHBOUR = 3.5  # sd
 NEIGHBOUR_SHARE = 0.33  # of the particle's own score: the score of another one close by
@@ -33,7 +36,8 @@ COLUMNS = {
     "score": ("sd", "lattice energy gathered at the centre, in standard deviations of the empty field"),
     "verdict": (
         "",
-        "ok; edge: crosses the border; crowded: another particle near; lost: none seen; blank: no image",
+        "ok; edge: crosses the border; crowded: another particle near; lost: none seen, or its place unsure; "
+        "blank: no image",
     ),
     "box_x_px": ("px", "column of the field on which the middle (n // 2) of the box lies"),
     "box_y_px": ("px", "row of the field on which the middle (n // 2) of the box lies"),
@@ -186,11 +190,25 @@ def _given(value):
 def _verdicts(path, running, field_shape, pixel_A):
     """ok, edge, crowded, lost or blank for each frame."""
     ends = [*path.block_first[1:], len(running)]
-    lost = np.zeros(len(running), bool)
+    lost, low = np.zeros(len(running), bool), np.zeros(len(running), bool)
     # other particles raise what shuffled frames reach, hence the second limit
     most = LOST_SHARE * np.median(path.score[~path.blank])
     for begin, end, high in zip(path.block_first, ends, path.null_score):
-        lost[begin:end] = running[begin:end] < max(min(high, most), 0.5)
+        limit = max(min(high, most), 0.5)
+        lost[begin:end] = running[begin:end] < limit
+        few = running_mean(path.score[begin:end], 3)
+        low[begin:end] = (few < max(limit, most)) | (path.score[begin:end] < limit)
+    step = np.diff(path.place, axis=0)
+    leaps = np.flatnonzero((np.linalg.norm(step, axis=1) > LEAP_PX) & ~lost[1:] & ~lost[:-1]) + 1
+    # the running mean knows a gap by its middle: it reaches as far as the frames themselves are low
+    lost |= path.spread_px > UNSURE_PX
+    lost = ndimage.binary_dilation(lost, iterations=SCORE_FRAMES, mask=lost | low)
+    for one, other in zip(leaps[:-1], leaps[1:]):
+        # there and back: onto another particle, most likely
+        if other - one < PASSING_FRAMES and step[one - 1] @ step[other - 1] < 0:
+            lost[one:other] = True
+    for row in leaps:
+        lost[max(row - LEAP_FRAMES, 0) : row + LEAP_FRAMES] = True
     height, width = field_shape
     reach = path.extent_A / pixel_A
     x, y = path.place.T
