@@ -4,8 +4,9 @@
 
 SIMULATOR is the program (of its own, multislice) that made the test movies, SPEC.yaml the specification of one of them.
 Three movies of the same particle in the same poses are made: as specified; 150 A out of focus; with a second particle
-on top. Every eighth frame is replaced: out of focus, hit by the other particle, double-exposed (the sum of two frames
-40 apart), blank, without the particle's image (the field's average), by turns. Then track, subtract_graphene and
+that comes into the field, passes over the first and leaves, in 120 frames; it hits the first where their discs overlap.
+In the third, every eighth of the other frames is replaced: out of focus, double-exposed (the sum of two frames 40
+apart), blank, without the particle's image (the field's average), by turns. Then track, subtract_graphene and
 classes2d run as by default.
 """
 
@@ -27,7 +28,10 @@ from perrin.frames.track import track  # noqa: E402
 from perrin.settings import complete, read_schema  # noqa: E402
 from perrin.stage import limited  # noqa: E402
 
-KINDS = ("out of focus", "hit by another particle", "double-exposed", "blank", "no particle")
+KINDS = ("out of focus", "double-exposed", "blank", "no particle")
+PASSAGE = "hit by another particle"
+PASSING = (260, 380)
+HIT_A = 10.5 + 7.0  # distance at which the two discs touch
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -55,14 +59,26 @@ def movies(simulator, spec_path, folder, count):
     out_of_focus = simulated(simulator, blurred, folder, "out", count)
     truth = pd.read_csv(folder / "plain/truth/frames.csv")
     hit = yaml.safe_load(yaml.safe_dump(spec))
-    way = [[int(f), float(x) + 22, float(y) - 12] for f, x, y in truth[["frame", "x_px", "y_px"]].to_numpy()]
+    first, last = PASSING
+    line, beside = (
+        np.array([0.88, -0.47]),
+        np.array([9.4, 17.6]),
+    )  # the way of the other, 20 px off the centre
+    along = np.linspace(-110, 110, last - first + 1)
+    way = truth[["x_px", "y_px"]].to_numpy()[first : last + 1] + along[:, None] * line + beside
+    distance = np.full(count, np.inf)
+    distance[first : last + 1] = np.hypot(along, 20) * spec["pixel_size_A"]
     one = {
+        "present": [first, last],
         "states": [{"build": {"shape": "sphere", "radius_A": 7, "lattice_A": 3.92}, "first_frame": 0}],
         "rotation": {"rms_deg_per_frame": 2.5},
-        "motion": {"path": way[:: max(1, count // 100)]},
+        "motion": {
+            "path": [[first + i, *map(float, place)] for i, place in enumerate(way)],
+            "rms_px_per_frame": 0.0,
+        },
     }
     hit["others"] = [one]
-    return plain, out_of_focus, simulated(simulator, hit, folder, "hit", count), spec
+    return plain, out_of_focus, simulated(simulator, hit, folder, "hit", count), distance < HIT_A, spec
 
 
 def main():
@@ -77,19 +93,18 @@ def main():
     with tempfile.TemporaryDirectory() as temporary, limited(1):
         folder = Path(options.work or temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        plain, out_of_focus, hit, spec = movies(options.simulator, options.spec, folder, options.frames)
-        counts = plain.copy()
+        plain, out_of_focus, hit, hits, spec = movies(options.simulator, options.spec, folder, options.frames)
+        counts = hit.copy()
         rng = np.random.default_rng(1)
         planted = np.full(options.frames, "", dtype=object)
-        for number, frame in enumerate(range(44, options.frames, 8)):
+        planted[hits] = PASSAGE
+        for number, frame in enumerate(f for f in range(44, options.frames, 8) if not hits[f]):
             kind = planted[frame] = KINDS[number % len(KINDS)]
             if kind == KINDS[0]:
                 counts[frame] = out_of_focus[frame]
             elif kind == KINDS[1]:
-                counts[frame] = hit[frame]
-            elif kind == KINDS[2]:
                 counts[frame] = np.minimum(plain[frame].astype(int) + plain[frame - 40], 127)
-            elif kind == KINDS[3]:
+            elif kind == KINDS[2]:
                 counts[frame] = rng.poisson(0.3, counts[frame].shape)
             else:
                 counts[frame] = rng.poisson(plain.mean(0))
@@ -127,7 +142,7 @@ def main():
         table = pd.read_csv(frames, keep_default_na=False)
         rejected = table["accepted"].to_numpy() == 0
     print("| frames | planted | rejected | % | reasons |\n|---|---|---|---|---|")
-    for kind in (*KINDS, ""):
+    for kind in (*KINDS, PASSAGE, ""):
         own = planted == kind
         reasons = table["reason"][own & rejected].value_counts().to_dict()
         why = ", ".join(f"{reason}: {number}" for reason, number in reasons.items())

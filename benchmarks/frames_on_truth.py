@@ -2,10 +2,10 @@
 
     python benchmarks/frames_on_truth.py RESULTS/NAME=TRUTH [RESULTS/NAME=TRUTH ...]
 
-RESULTS/NAME : a trajectory's folder; TRUTH : folder with frames.csv (frame, x_px, y_px, qw..qz, state), meta.yaml and
-atoms_stateN.csv. Centres are those of the atoms, errors are lengths in the plane after one constant offset; with poses, the
-body's origin is fitted too (three numbers a window). The diameter is that of the ball of the atoms' volume, a mean over
-the frames' states, with the volume of an atom from their neighbour distances.
+RESULTS/NAME : a trajectory's folder; TRUTH : folder with frames.csv (frame, x_px, y_px, qw..qz, state), meta.yaml
+and atoms_stateN.csv. Centres are those of the atoms, errors are lengths in the plane after one constant offset; with
+poses, the body's origin is fitted too (three numbers a window). The diameter is that of the ball of the atoms' volume,
+a mean over the frames' states, with the volume of an atom from their neighbour distances.
 """
 
 import argparse
