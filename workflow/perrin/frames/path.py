@@ -28,7 +28,7 @@ from perrin.frames.region import (
 log = logging.getLogger("perrin")
 
 LOOKAHEAD = 40  # frames
-BLOCK_BYTES = 180_000_000
+BLOCK_BYTES = 150_000_000
 LEARN_FRAMES = 400
 LEARN_ROUNDS = 2
 LEAST_BLOCK = 50  # frames

@@ -70,12 +70,14 @@ def read_region(movie, begin, stop, region, window, faulty, mean_count):
 
     movie : as of open_movie; region, window : (y0, y1, x0, x1), the region inside the window
     faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
-    Returns counts (n, h, w) float32, good (n,) bool (not blank), mean of the good frames (window's shape) float64.
+    Returns counts (n, h, w), float32 or the movie's own small integers, which take less memory; good (n,) bool (not
+    blank), mean of the good frames (window's shape) float64.
     """
     top, left = region[0] - window[0], region[2] - window[2]
     height, width = region[1] - region[0], region[3] - region[2]
     step = max(1, READ_BYTES // (4 * (window[1] - window[0]) * (window[3] - window[2])))
-    counts = np.empty((stop - begin, height, width), np.float32)
+    small = movie.dtype.kind in "iu" and movie.dtype.itemsize <= 2
+    counts = np.empty((stop - begin, height, width), movie.dtype.newbyteorder("=") if small else np.float32)
     good = np.empty(stop - begin, bool)
     total = np.zeros((window[1] - window[0], window[3] - window[2]))
     own, around = _inside(faulty, region), _inside(faulty, window)
