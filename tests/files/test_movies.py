@@ -399,3 +399,47 @@ def test_vendor_format_through_rosettasciio(tmp_path):
     movie = open_movie(tmp_path / "movie_000.tvips")
     assert movie.shape == SHAPE
     np.testing.assert_array_equal(movie.read(2, 5), counts(np.uint16)[2:5])
+
+
+@pytest.mark.parametrize("kind", ["mrc", "npy", "tif", "packed.tif", "h5", "emd", "folder"])
+def test_a_window_is_the_part_of_the_frames(tmp_path, kind):
+    """Catches rows read from the wrong place of any kind of file, a byte order that is lost, frames off by one."""
+    counts = np.random.default_rng(4).integers(0, 3000, (7, 30, 44)).astype(np.int16)
+    path = tmp_path / f"movie.{kind}"
+    if kind == "mrc":
+        write_mrc(path, counts, order=">")
+    elif kind == "npy":
+        np.save(path, counts)
+    elif kind == "tif":
+        tifffile.imwrite(path, counts, byteorder=">", metadata={"axes": "ZYX"})
+    elif kind == "packed.tif":
+        tifffile.imwrite(path, counts, compression="zlib", metadata={"axes": "ZYX"})
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["movie"] = counts
+    elif kind == "emd":
+        with h5py.File(path, "w") as file:
+            file["Data/Image/abc/Data"] = np.moveaxis(counts, 0, -1)
+    else:
+        path.mkdir()
+        for number, frame in enumerate(counts):
+            np.save(path / f"f{number}.npy", frame[None])
+    movie = open_movie(path)
+    part = movie.window(2, 6, (5, 21, 9, 40))
+    assert np.array_equal(part, counts[2:6, 5:21, 9:40])
+    assert part.dtype.byteorder in "=|" or part.dtype.isnative
+    assert np.array_equal(movie.window(0, 7, (0, 30, 0, 44)), counts)
+    with pytest.raises(ValueError, match="rows"):
+        movie.window(0, 1, (0, 31, 0, 44))
+
+
+def test_a_window_reads_only_its_rows(tmp_path):
+    """Catches whole frames read for a part of them: what lies above and below is not even there."""
+    counts = np.random.default_rng(5).integers(0, 99, (4, 40, 16)).astype(np.uint8)
+    np.save(tmp_path / "movie.npy", counts)
+    movie = open_movie(tmp_path / "movie.npy")
+    with open(tmp_path / "movie.npy", "r+b") as file:
+        file.truncate((tmp_path / "movie.npy").stat().st_size - 20 * 16)
+    assert np.array_equal(movie.window(3, 4, (4, 20, 0, 16)), counts[3:, 4:20])
+    with pytest.raises(InputError, match="ends before frame 3"):
+        movie.window(3, 4, (4, 21, 0, 16))

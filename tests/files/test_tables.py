@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perrin.files.atomic import read_json
@@ -86,6 +86,7 @@ def test_table_by_hand_without_sidecar(tmp_path):
     assert np.isnan(again["x"][0])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=20))
 def test_numbers_come_back_to_seven_digits(tmp_path_factory, numbers):
     """Would catch a format that loses digits of float32 values, of any size."""

@@ -73,3 +73,16 @@ def test_band_keeps_its_share_of_white_noise():
     rng = np.random.default_rng(4)
     images = band_pass(rng.standard_normal((40, 64, 64)), PIXEL_A, 0.4, 0.9)
     assert images.var() == pytest.approx(white_share(64, PIXEL_A, 0.4, 0.9), rel=0.02)
+
+
+def test_averages_of_different_parts_of_the_field_are_one_field():
+    """Catches a corner that is not taken into account, and a hole where only one of two averages reaches."""
+    whole = np.random.default_rng(3).normal(17, 1, (2, 40, 60)).astype(np.float32)
+    corner = np.array([[0, 0], [20, 10]])
+    parts = np.stack([whole[0, :30, :40], whole[1, 10:, 20:]])
+    shared = background.field_at(parts, np.array([10.0, 30.0]), 15, (22, 12), 12, corner)
+    assert np.allclose(shared, 0.75 * whole[0, 12:24, 22:34] + 0.25 * whole[1, 12:24, 22:34])
+    first_alone = background.field_at(parts, np.array([10.0, 30.0]), 15, (4, 4), 12, corner)
+    assert np.array_equal(first_alone, whole[0, 4:16, 4:16])
+    outside = background.field_at(parts, np.array([10.0, 30.0]), 35, (4, 4), 12, corner)
+    assert np.isnan(outside).all()

@@ -30,7 +30,12 @@ def open_hdf5(path):
         )
     data = found[0]
     pixel_A = _ncem_pixel(data)
-    return _movie(path, data, data.shape, pixel_A, None, "HDF5", lambda first, stop: data[first:stop])
+
+    def window(first, stop, window):
+        y0, y1, x0, x1 = window
+        return data[first:stop, y0:y1, x0:x1]
+
+    return _movie(path, data, data.shape, pixel_A, None, "HDF5", lambda first, stop: data[first:stop], window)
 
 
 def _velox(path, file, images):
@@ -50,12 +55,17 @@ def _velox(path, file, images):
     def sections(first, stop):
         return np.moveaxis(data[:, :, first:stop], -1, 0)
 
-    return _movie(path, data, (frames, rows, columns), pixel_A, _velox_time(about), "Velox EMD", sections)
+    def window(first, stop, window):
+        y0, y1, x0, x1 = window
+        return np.moveaxis(data[y0:y1, x0:x1, first:stop], -1, 0)
+
+    shape = (frames, rows, columns)
+    return _movie(path, data, shape, pixel_A, _velox_time(about), "Velox EMD", sections, window)
 
 
-def _movie(path, data, shape, pixel_A, frame_time_s, kind, sections):
+def _movie(path, data, shape, pixel_A, frame_time_s, kind, sections, window):
     pixel_A = float(f"{pixel_A:.7g}") if pixel_A and np.isfinite(pixel_A) and pixel_A > 0 else None
-    return Movie(path, tuple(shape), data.dtype, pixel_A, frame_time_s, None, kind, sections)
+    return Movie(path, tuple(shape), data.dtype, pixel_A, frame_time_s, None, kind, sections, window)
 
 
 def _is_movie(item):

@@ -58,13 +58,12 @@ def open_tiff(path):
     contiguous = series.dataoffset is not None
     stored = dtype.newbyteorder(tiff.byteorder)
 
-    def sections(first, stop):
-        if contiguous:
-            return mrc.read_sections(path, stored, series.dataoffset, shape, first, stop)
+    def unpacked(first, stop):
         return np.stack([series.pages[k].asarray(maxworkers=1) for k in range(first, stop)])
 
+    read = mrc.readers(path, stored, series.dataoffset, shape) if contiguous else (unpacked, None)
     pixel_A, frame_time_s = _calibration(tiff, page)
-    return Movie(path, shape, dtype, pixel_A, frame_time_s, None, "TIFF", sections)
+    return Movie(path, shape, dtype, pixel_A, frame_time_s, None, "TIFF", *read)
 
 
 def _check(path, tiff, series, shape):

@@ -39,6 +39,8 @@ class Movie:
     dose_e_px : electrons per pixel and frame, None where the file does not say
     kind : "MRC", "TIFF", ...
     stored : function (first, stop) -> frames first..stop-1 as the file has them; use sections or read
+    stored_window : function (first, stop, (y0, y1, x0, x1)) -> only that part of them, where the file allows to
+    read less than whole frames; None where it does not; use window
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Movie:
     dose_e_px: float | None
     kind: str
     stored: Callable
+    stored_window: Callable | None = None
 
     def sections(self, first, stop):
         """Frames first..stop-1 as (n, y, x) in the file's own numbers; only these are read.
@@ -56,16 +59,40 @@ class Movie:
         The type is that of the file, but in this machine's byte order, and float32 for float16: compiled loops know
         neither foreign byte order nor half precision. Four times less memory than `read` for a camera's bytes.
         """
-        if not 0 <= first <= stop <= self.shape[0]:
-            raise ValueError(f"{self.path}: frames {first}..{stop - 1} of a movie of {self.shape[0]} frames")
-        frames = np.asarray(self.stored(first, stop))
-        if frames.dtype.kind == "f" and frames.dtype.itemsize == 2:
-            return frames.astype(np.float32)
-        return frames.astype(frames.dtype.newbyteorder("="), copy=False)
+        self._refuse_beyond(first, stop)
+        return _native(self.stored(first, stop))
+
+    def window(self, first, stop, window):
+        """Rows y0..y1-1 and columns x0..x1-1 of frames first..stop-1, (n, y1 - y0, x1 - x0), as `sections` has them.
+
+        Of an uncompressed stack only these rows are read, so that several particles of one movie, each followed in
+        a part of its own, read hardly more than the movie once.
+        window : (y0, y1, x0, x1)
+        """
+        self._refuse_beyond(first, stop)
+        y0, y1, x0, x1 = window
+        height, width = self.shape[1:]
+        if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+            raise ValueError(f"{self.path}: rows {y0}..{y1}, columns {x0}..{x1} of {height} x {width}")
+        if self.stored_window is None or (y1 - y0, x1 - x0) == (height, width):
+            return self.sections(first, stop)[:, y0:y1, x0:x1]
+        return _native(self.stored_window(first, stop, window))
 
     def read(self, first, stop):
         """Frames first..stop-1 as (n, y, x) float32, in the file's own counts; only these are read."""
         return self.sections(first, stop).astype(np.float32, copy=False)
+
+    def _refuse_beyond(self, first, stop):
+        if not 0 <= first <= stop <= self.shape[0]:
+            raise ValueError(f"{self.path}: frames {first}..{stop - 1} of a movie of {self.shape[0]} frames")
+
+
+def _native(frames):
+    """Stored values in this machine's byte order, float32 for float16."""
+    frames = np.asarray(frames)
+    if frames.dtype.kind == "f" and frames.dtype.itemsize == 2:
+        return frames.astype(np.float32)
+    return frames.astype(frames.dtype.newbyteorder("="), copy=False)
 
 
 def open_movie(path, pixel_size_A=None):
@@ -194,10 +221,8 @@ def open_mrc(path):
     dtype = _byte_type(path, header) if header.mode == 0 else header.dtype
     pixel_A = None if header.pixel_A == 1 else header.pixel_A
 
-    def sections(first, stop):
-        return mrc.read_sections(path, dtype, header.offset, header.shape, first, stop)
-
-    return Movie(path, header.shape, dtype, pixel_A, None, None, "MRC", sections)
+    sections, window = mrc.readers(path, dtype, header.offset, header.shape)
+    return Movie(path, header.shape, dtype, pixel_A, None, None, "MRC", sections, window)
 
 
 def open_npy(path):
@@ -226,10 +251,7 @@ def open_npy(path):
     if size < needed:
         raise InputError(f"{path}: truncated: {size} bytes of {needed}; copy it again")
 
-    def sections(first, stop):
-        return mrc.read_sections(path, dtype, offset, shape, first, stop)
-
-    return Movie(path, shape, dtype, None, None, None, "NPY", sections)
+    return Movie(path, shape, dtype, None, None, None, "NPY", *mrc.readers(path, dtype, offset, shape))
 
 
 def _byte_type(path, header):

@@ -128,11 +128,44 @@ def read_sections(path, dtype, offset, shape, first, stop):
     start = offset + first * section * dtype.itemsize
     values = np.fromfile(path, dtype=dtype, count=(stop - first) * section, offset=start)
     if len(values) < (stop - first) * section:
-        raise InputError(
-            f"{path}: ends before frame {stop - 1} although it was long enough when it was opened; "
-            "is it still being written? Start again when it is complete"
-        )
+        raise _shorter(path, stop - 1)
     return values.reshape(stop - first, shape[1], shape[2])
+
+
+def read_window(path, dtype, offset, shape, first, stop, window):
+    """Rows y0..y1-1 and columns x0..x1-1 of sections first..stop-1, (n, y1 - y0, x1 - x0), as stored on disk.
+
+    As `read_sections`, but nothing above or below the rows is read; window : (y0, y1, x0, x1)
+    """
+    y0, y1, x0, x1 = window
+    out = np.empty((stop - first, y1 - y0, x1 - x0), dtype)
+    rows = np.empty((y1 - y0, shape[2]), dtype)
+    with open(path, "rb", buffering=0) as file:
+        for image, section in zip(out, range(first, stop)):
+            file.seek(offset + (section * shape[1] + y0) * shape[2] * dtype.itemsize)
+            left = memoryview(rows).cast("B")
+            while left:
+                got = file.readinto(left)
+                if not got:
+                    raise _shorter(path, section)
+                left = left[got:]
+            image[:] = rows[:, x0:x1]
+    return out
+
+
+def readers(path, dtype, offset, shape):
+    """Functions (first, stop) and (first, stop, window) that read a raw (n, y, x) array at a byte offset."""
+    return (
+        lambda first, stop: read_sections(path, dtype, offset, shape, first, stop),
+        lambda first, stop, window: read_window(path, dtype, offset, shape, first, stop, window),
+    )
+
+
+def _shorter(path, frame):
+    return InputError(
+        f"{path}: ends before frame {frame} although it was long enough when it was opened; "
+        "is it still being written? Start again when it is complete"
+    )
 
 
 def _permissive_header(path):

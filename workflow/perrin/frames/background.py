@@ -5,28 +5,36 @@ import numpy as np
 from perrin.frames.bands import band_pass
 
 
-def field_at(mean_field, block_centre, row, corner_xy, n):
+def field_at(mean_field, block_centre, row, corner_xy, n, field_corner=None):
     """The static field under a box: block averages interpolated in time, cut at the box's integer place.
 
     mean_field : (blocks, y, x); block_centre : (blocks,) rows; row : time of the frame, in rows
-    corner_xy : field pixel of the box's pixel (0, 0)
-    -> (n, n) float32, NaN where the box leaves the field
+    corner_xy : field pixel of the box's pixel (0, 0); field_corner : (blocks, 2) x and y of the field pixel where each
+    block's average begins, None: (0, 0)
+    -> (n, n) float32, NaN where no average reaches
     """
-    x, y = corner_xy
-    height, width = mean_field.shape[1:]
-    y0, y1 = max(y, 0), min(y + n, height)
-    x0, x1 = max(x, 0), min(x + n, width)
-    out = np.full((n, n), np.nan, np.float32)
-    if y1 <= y0 or x1 <= x0:
-        return out
     after = int(np.searchsorted(block_centre, row))
-    if after == 0 or after == len(block_centre):
-        cut = mean_field[min(after, len(block_centre) - 1), y0:y1, x0:x1]
-    else:
-        before = after - 1
-        share = (row - block_centre[before]) / (block_centre[after] - block_centre[before])
-        cut = (1 - share) * mean_field[before, y0:y1, x0:x1] + share * mean_field[after, y0:y1, x0:x1]
-    out[y0 - y : y1 - y, x0 - x : x1 - x] = cut
+    before = max(after - 1, 0)
+    after = min(after, len(block_centre) - 1)
+    origin = np.zeros((len(block_centre), 2), int) if field_corner is None else field_corner
+    late = _cut(mean_field[after], np.asarray(corner_xy) - origin[after], n)
+    if before == after:
+        return late
+    early = _cut(mean_field[before], np.asarray(corner_xy) - origin[before], n)
+    share = (row - block_centre[before]) / (block_centre[after] - block_centre[before])
+    both = (1 - share) * early + share * late
+    # where the averages were taken in different parts of the field, one of them serves
+    return np.where(np.isfinite(both), both, np.where(np.isfinite(late), late, early))
+
+
+def _cut(field, corner_xy, n):
+    """An (n, n) float32 piece of a field (y, x) from a pixel (x, y) on, NaN outside."""
+    x, y = corner_xy
+    height, width = field.shape
+    y0, y1, x0, x1 = max(y, 0), min(y + n, height), max(x, 0), min(x + n, width)
+    out = np.full((n, n), np.nan, np.float32)
+    if y1 > y0 and x1 > x0:
+        out[y0 - y : y1 - y, x0 - x : x1 - x] = field[y0:y1, x0:x1]
     return out
 
 

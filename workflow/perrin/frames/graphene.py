@@ -59,16 +59,19 @@ FRAME_COLUMNS = {
 }
 
 
-def _fit_blocks(mean_field, corner, n, pixel_A):
+def _fit_blocks(mean_field, field_corner, corner, n, pixel_A):
     """The sheets of every block; `angle` (blocks, 2), sheet 1 the stronger one, matched over blocks."""
     height, width = mean_field.shape[1:]
-    middle = np.median(corner, axis=0).astype(int) + n // 2
+    # blocks that were averaged in one and the same part of the field are fitted together first
+    places, which = np.unique(field_corner, axis=0, return_inverse=True)
+    most = which.ravel() == np.bincount(which.ravel()).argmax()
+    middle = np.median(corner, axis=0).astype(int) + n // 2 - field_corner[most][0]
     cut = []
     for size, centre in ((height, middle[1]), (width, middle[0])):
         first = int(np.clip(centre - FIT_WIDTH_PX // 2, 0, max(size - FIT_WIDTH_PX, 0)))
         cut.append(slice(first, min(first + FIT_WIDTH_PX, size)))
     region = mean_field[:, cut[0], cut[1]]
-    whole = lattices.find_sheets(region.mean(0), pixel_A)
+    whole = lattices.find_sheets(region[most].mean(0), pixel_A)
     order = np.argsort(whole["amplitude"])[::-1]
     reference = [whole["angle_deg"][i] for i in order]
     fits = []
@@ -132,7 +135,8 @@ def subtract_graphene(
     """Take the background that stands still, and the slow one, off the boxes; bring the noise to 1.
 
     particle : boxes of counts times sign (mrcs); tracks : csv with box_x_px, box_y_px; spectrum : npz with
-    mean_field (blocks, y, x) counts, block_first (blocks,), sign, extent_A (radius of the particle)
+    mean_field (blocks, y, x) counts, field_corner (blocks, 2) its first pixel's x and y (absent: 0), block_first
+    (blocks,), sign, extent_A (radius of the particle)
     clean : mrcs, float32, white noise of unit variance outside the lattice bands; sheets : csv, a row per block
     method : one of METHODS; slow_background_A : period in angstrom beyond which the background is slow;
     background_csv : optional output, csv with a row per frame (FRAME_COLUMNS), by which classes2d knows frames
@@ -152,6 +156,9 @@ def subtract_graphene(
     with np.load(spectrum) as stored:
         mean_field = np.asarray(stored["mean_field"], np.float32)
         first = np.atleast_1d(stored["block_first"]).astype(int)
+        field_corner = np.zeros((len(first), 2), int)
+        if "field_corner" in stored:
+            field_corner = stored["field_corner"]
         sign = float(stored["sign"])
         extent_A = float(stored["extent_A"]) if "extent_A" in stored else np.nan
     if not np.isfinite(extent_A) or extent_A <= 0:
@@ -160,7 +167,7 @@ def subtract_graphene(
     last = np.r_[first[1:], count] - 1
     block_of = np.searchsorted(first, np.arange(count), side="right") - 1
 
-    angle, contrast, waves, scale = _fit_blocks(mean_field, corner, n, pixel_A)
+    angle, contrast, waves, scale = _fit_blocks(mean_field, field_corner, corner, n, pixel_A)
     good_scale = float(np.nanmedian(scale)) if np.isfinite(scale).any() else 1.0
     if abs(good_scale - 1) > 0.005:
         log.warning(
@@ -175,7 +182,9 @@ def subtract_graphene(
     def residual(rows, static):
         """Counts minus field and slow background, and the field under the boxes."""
         images = read_stack(particle, rows[0], rows[-1] + 1)
-        field = np.stack([background.field_at(mean_field, field_centre, i, corner[i], n) for i in rows])
+        field = np.stack(
+            [background.field_at(mean_field, field_centre, i, corner[i], n, field_corner) for i in rows]
+        )
         valid = np.isfinite(field)
         if static:
             images = images - sign * np.where(valid, field, 0)

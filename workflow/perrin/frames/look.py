@@ -1,6 +1,6 @@
 """What the particle looks like to the tracker: found once in the first frames, measured, then looked for.
 
-found = find(frames, pixel_A)                       where and how large, no path yet
+place, radius, *_ = best_ball(mean_energy(...))     where and how large, no path yet
 look = measure(frames, place, pixel_A)              weights made from the frames themselves
 evidence, score = weigh(frames, look)               log likelihood of the centre, frame by frame
 """
@@ -68,11 +68,10 @@ def normalised(counts, static, good):
     return out
 
 
-def find(counts, static, pixel_A, near_px=None):
-    """Place (2,) x and y, radius (A) and height (sd) of the ball that best explains the mean lattice energy.
+def mean_energy(counts, static, pixel_A):
+    """Mean lattice energy of frames on bins of BIN_PX, (rows, columns) float32.
 
     counts : (n, height, width), the first frames of the movie; static : (height, width), their mean
-    near_px : (2,), look only within 12 A of it
     """
     padded = energy.padded_shape(counts.shape[1:])
     gain = energy.first_gain(padded, pixel_A)
@@ -81,24 +80,33 @@ def find(counts, static, pixel_A, near_px=None):
         part = counts[first : first + step]
         frames = normalised(part, static, np.ones(len(part), bool))
         mean = mean + energy.band_energy(frames, gain, padded).sum(0)
-    mean = (mean / len(counts)).astype(np.float32)
+    return (mean / len(counts)).astype(np.float32)
+
+
+def best_ball(mean, pixel_A, near_px=None, radii_A=RADII_A):
+    """Place (2,) x and y, radius (A), height (sd of the map) and distinction of the ball that best explains a map.
+
+    mean : (rows, columns) on bins of BIN_PX; near_px : (2,), look only within 12 A of it
+    The distinction is the ball's score in robust standard deviations of the scores of all places.
+    """
     best = None
-    for radius_A in RADII_A:
+    for radius_A in radii_A:
         profile = energy.ball_profile(radius_A / pixel_A / BIN_PX)
         if 2 * len(profile) > min(mean.shape):
             break
         score = energy.correlate_radial(mean[None], profile, 1.0)[0]
         score = (score - np.median(score)) / np.sqrt(len(profile) ** 2)
+        spread = 1.4826 * np.median(np.abs(score))
         if near_px is not None:
             y, x = np.mgrid[: score.shape[0], : score.shape[1]] * BIN_PX + 0.5
             score[np.hypot(x - near_px[0], y - near_px[1]) > 12 / pixel_A] = -np.inf
         row, column = np.unravel_index(score.argmax(), score.shape)
         if best is None or score[row, column] > best[0]:
-            best = (score[row, column], column, row, radius_A)
-    height, column, row, radius_A = best
+            best = (score[row, column], column, row, radius_A, spread)
+    height, column, row, radius_A, spread = best
     sd = 1.4826 * np.median(np.abs(mean - np.median(mean)))
     place = np.array([column, row]) * BIN_PX + 0.5
-    return place, float(radius_A), float(height / max(sd, 1e-12))
+    return place, float(radius_A), float(height / max(sd, 1e-12)), float(height / max(spread, 1e-12))
 
 
 def first_look(shape, pixel_A, radius_A):

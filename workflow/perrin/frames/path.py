@@ -18,17 +18,17 @@ from perrin.frames.energy import BIN_PX
 from perrin.frames.region import (
     carried,
     leaves,
-    mean_field,
     read_frames,
     read_region,
     region_about,
     region_size,
+    window_about,
 )
 
 log = logging.getLogger("perrin")
 
 LOOKAHEAD = 40  # frames
-BLOCK_BYTES = 260_000_000
+BLOCK_BYTES = 150_000_000
 LEARN_FRAMES = 400
 LEARN_ROUNDS = 2
 LEAST_BLOCK = 50  # frames
@@ -45,9 +45,9 @@ class Path:
     """What following yields: arrays over frames, and over blocks.
 
     place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool, neighbour (n,) sd: strongest
-    score in a ring about the particle; block_first (b,), mean_field (b, height, width) counts, null_score (b,): 99.9 %
-    of the running scores in shuffled frames, background: spectra (box, box) or None; faulty (m, 2) pixels; picture
-    (height, width): mean of the first frames.
+    score in a ring about the particle; block_first (b,), mean_field (b, h, w) counts in a window whose corner (x, y)
+    in the field is field_corner (b, 2), null_score (b,): 99.9 % of the running scores in shuffled frames, background:
+    spectra (box, box) or None; faulty (m, 2) pixels; picture (height, width): mean of the first frames.
     """
 
     place: np.ndarray
@@ -57,6 +57,7 @@ class Path:
     neighbour: np.ndarray
     block_first: list = field(default_factory=list)
     mean_field: list = field(default_factory=list)
+    field_corner: list = field(default_factory=list)
     null_score: list = field(default_factory=list)
     background: list = field(default_factory=list)
     mean_count: float = 0.0
@@ -100,23 +101,28 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
     while begin < count:
         end = count if count - begin < 1.5 * block else begin + block
         stop = min(count, end + LOOKAHEAD)
-        counts, good = read_region(movie, first + begin, first + stop, region, path.faulty, path.mean_count)
-        offset = np.array([region[2], region[0]])
-        static = (
-            counts[good].mean(0, dtype=float) if good.any() else np.full(counts.shape[1:], path.mean_count)
+        window = window_about(region, field_shape)
+        counts, good, mean = read_region(
+            movie, first + begin, first + stop, region, window, path.faulty, path.mean_count
         )
+        offset = np.array([region[2], region[0]])
+        # rows and columns of the window that are the region
+        inner = np.s_[
+            region[0] - window[0] : region[1] - window[0], region[2] - window[2] : region[3] - window[2]
+        ]
+        static = mean[inner].copy()
         frames = look.normalised(counts, static, good)
         if seen is None:
             message = _about(start_px - offset, frames.shape[1:], 12 / pixel_A)
             seen = _learn(counts, good, message, pixel_A, radius_A, settings, path)
             path.box_px = choose_box(seen.extent_A)
         found = _follow(frames, seen, path.walk_px, message, end - begin)
-        ghost = None
         if path.shadow and good.any():
             # the static field has taken a smeared copy of the shadow with it: put it back, and look again
             ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.bins)
             ghost = _unbinned(ghost, frames.shape[1:])
             frames[good] += ghost
+            mean[inner] -= ghost * np.sqrt(max(static.mean(), 1e-6))
             found = _follow(frames, seen, path.walk_px, message, end - begin)
         gone = leaves(found.place[: end - begin] + offset, region, field_shape, path.box_px // 2)
         if gone is not None and gone >= LEAST_BLOCK:
@@ -127,7 +133,8 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         path.spread_px[rows], path.score[rows] = found.spread[:keep], found.score[:keep]
         path.neighbour[rows], path.blank[rows] = found.neighbour[:keep], ~good[:keep]
         path.block_first.append(begin)
-        path.mean_field.append(_static_field(movie, first + begin, good[:keep], region, ghost, static, path))
+        path.mean_field.append(mean.astype(np.float32))
+        path.field_corner.append((window[2], window[0]))
         path.null_score.append(
             _null(frames, seen, path.walk_px, found.place, good, np.random.default_rng([seed, begin]))
         )
@@ -136,18 +143,6 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         new = region_about(path.place[end - 1], field_shape, size)
         message = carried(found.message, region, new)
         region, begin = new, end
-
-
-def _static_field(movie, begin, good, region, ghost, static, path):
-    """Mean of a block's frames, whole field, without the particle's smeared shadow; float32."""
-    mean = (
-        mean_field(movie, begin, good, path.faulty)
-        if good.any()
-        else np.full(movie.shape[1:], path.mean_count)
-    )
-    if ghost is not None:
-        mean[region[0] : region[1], region[2] : region[3]] -= ghost * np.sqrt(max(static.mean(), 1e-6))
-    return mean.astype(np.float32)
 
 
 def _background(counts, good, place, path, pixel_A):
@@ -173,13 +168,16 @@ def _find(movie, first, count, pixel_A, near_px, frames_used, path):
             "counts, so give the movie without background subtraction or normalisation"
         )
     good = ~pixels.blank_frames(counts, path.mean_count)
-    path.faulty = pixels.faulty_pixels(counts[good].mean(0, dtype=float))
+    counts = counts if good.all() else counts[good]
+    path.faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
     if len(path.faulty):
         log.info("%d hot or dead pixels repaired", len(path.faulty))
-    counts = pixels.repair(counts[good], path.faulty)
+    counts = pixels.repair(counts, path.faulty)
     static = counts.mean(0, dtype=float)
     path.picture = static.astype(np.float32)
-    start, radius_A, height_sd = look.find(counts, static, pixel_A, near_px)
+    start, radius_A, height_sd, _ = look.best_ball(
+        look.mean_energy(counts, static, pixel_A), pixel_A, near_px
+    )
     log.info("found at x %.0f, y %.0f px, radius about %.0f A, height %.1f sd", *start, radius_A, height_sd)
     return start, radius_A
 

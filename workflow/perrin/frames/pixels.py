@@ -17,7 +17,10 @@ def faulty_pixels(mean_image):
 
 
 def repair(frames, faulty):
-    """Replace faulty pixels (n, 2) of frames (f, height, width), in place, by the mean of good neighbours."""
+    """Replace faulty pixels (n, 2) of frames (f, height, width), in place, by the mean of good neighbours.
+
+    Integers get the mean rounded.
+    """
     if len(faulty) == 0:
         return frames
     height, width = frames.shape[1:]
@@ -31,7 +34,8 @@ def repair(frames, faulty):
         ]
         if around:
             y, x = np.transpose(around)
-            frames[:, row, column] = frames[:, y, x].mean(1)
+            mean = frames[:, y, x].mean(1)
+            frames[:, row, column] = np.rint(mean) if frames.dtype.kind in "iu" else mean
     return frames
 
 

@@ -8,6 +8,7 @@ from perrin.frames import pixels
 from perrin.frames.energy import BIN_PX
 
 READ_BYTES = 64_000_000
+WINDOW_PX = 512  # of the field, enough to measure the angles of graphene
 MARGIN_PX = 48  # room for the box to move before the region must follow
 
 
@@ -54,36 +55,49 @@ def carried(message, old, new):
     return out / out.sum()
 
 
-def read_region(movie, begin, stop, region, faulty, mean_count):
-    """Counts of a region, frames begin .. stop - 1, and for each piece read the sum of the whole field.
+def window_about(region, field):
+    """Rows and columns (y0, y1, x0, x1) whose static field is kept: the region, grown to WINDOW_PX where it is less."""
+    edges = []
+    for low, high, length in ((region[0], region[1], field[0]), (region[2], region[3], field[1])):
+        size = min(length, max(high - low, WINDOW_PX))
+        first = int(np.clip((low + high - size) // 2, 0, length - size))
+        edges += [first, first + size]
+    return tuple(edges)
 
-    movie : as of open_movie; faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
-    Returns counts (n, h, w) float32, good (n,) bool (not blank).
+
+def read_region(movie, begin, stop, region, window, faulty, mean_count):
+    """Counts of a region, frames begin .. stop - 1, and the mean of the window about it, in one reading.
+
+    movie : as of open_movie; region, window : (y0, y1, x0, x1), the region inside the window
+    faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
+    Returns counts (n, h, w), float32 or the movie's own small integers, which take less memory; good (n,) bool (not
+    blank), mean of the good frames (window's shape) float64.
     """
-    height, width = movie.shape[1:]
-    y0, y1, x0, x1 = region
-    step = max(1, READ_BYTES // (4 * height * width))
-    counts = np.empty((stop - begin, y1 - y0, x1 - x0), np.float32)
+    top, left = region[0] - window[0], region[2] - window[2]
+    height, width = region[1] - region[0], region[3] - region[2]
+    step = max(1, READ_BYTES // (4 * (window[1] - window[0]) * (window[3] - window[2])))
+    small = movie.dtype.kind in "iu" and movie.dtype.itemsize <= 2
+    counts = np.empty((stop - begin, height, width), movie.dtype.newbyteorder("=") if small else np.float32)
+    good = np.empty(stop - begin, bool)
+    total = np.zeros((window[1] - window[0], window[3] - window[2]))
+    own, around = _inside(faulty, region), _inside(faulty, window)
     for low in range(begin, stop, step):
-        part = movie.sections(low, min(low + step, stop))
-        counts[low - begin : low - begin + len(part)] = part[:, y0:y1, x0:x1]
-    refuse_nonfinite(counts, movie, begin)
+        part = np.ascontiguousarray(movie.window(low, min(low + step, stop), window))
+        rows = slice(low - begin, low - begin + len(part))
+        counts[rows] = part[:, top : top + height, left : left + width]
+        refuse_nonfinite(part, movie, low)
+        pixels.repair(counts[rows], own)
+        good[rows] = ~pixels.blank_frames(counts[rows], mean_count)
+        _accumulate(total, part, good[rows])
+    mean = total / good.sum() if good.any() else np.full_like(total, mean_count)
+    return counts, good, pixels.repair(mean[None], around)[0]
+
+
+def _inside(faulty, window):
+    """Faulty pixels (m, 2) inside of a window, counted from its corner."""
+    y0, y1, x0, x1 = window
     inside = (faulty >= [y0, x0]).all(1) & (faulty < [y1, x1]).all(1)
-    pixels.repair(counts, faulty[inside] - [y0, x0])
-    return counts, ~pixels.blank_frames(counts, mean_count)
-
-
-def mean_field(movie, begin, good, faulty):
-    """Mean of the frames begin .. begin + len(good) - 1 that are good, whole field, (height, width) float64."""
-    total = np.zeros(movie.shape[1:])
-    step = max(1, READ_BYTES // (4 * total.size))
-    for low in range(0, len(good), step):
-        rows = good[low : low + step]
-        _accumulate(total, np.ascontiguousarray(movie.sections(begin + low, begin + low + len(rows))), rows)
-    if not np.isfinite(total).all():
-        for frame in range(begin, begin + len(good)):
-            refuse_nonfinite(movie.sections(frame, frame + 1), movie, frame)
-    return pixels.repair((total / max(good.sum(), 1))[None], faulty)[0]
+    return faulty[inside] - [y0, x0]
 
 
 def read_frames(movie, begin, stop):

@@ -22,6 +22,9 @@ NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
 DOUBTFUL = 2.0
 PLAIN_SCORE = 4.0  # sd; above, the particle stands out whatever shuffled frames reach
 LOST_SHARE = 0.3  # of the median score
+UNSURE_PX = 4.0  # spread of the place; 2.5 at most where the particle is plain
+LEAP_PX = 8.0  # step of the path next to which frames may be on either side of it
+LEAP_FRAMES = 3
 PASSING_FRAMES = 120
 LEAST_NEIGHBOUR = 3.5  # sd
 NEIGHBOUR_SHARE = 0.33  # of the particle's own score: the score of another one close by
@@ -33,7 +36,8 @@ COLUMNS = {
     "score": ("sd", "lattice energy gathered at the centre, in standard deviations of the empty field"),
     "verdict": (
         "",
-        "ok; edge: crosses the border; crowded: another particle near; lost: none seen; blank: no image",
+        "ok; edge: crosses the border; crowded: another particle near; lost: none seen, or its place unsure; "
+        "blank: no image",
     ),
     "box_x_px": ("px", "column of the field on which the middle (n // 2) of the box lies"),
     "box_y_px": ("px", "row of the field on which the middle (n // 2) of the box lies"),
@@ -64,6 +68,7 @@ def track(
     margin_A=5.0,
     walk_px=None,
     shadow=True,
+    smoother="total_variation",
 ):
     """Follow the particle through the movie and cut its boxes, in one pass and bounded memory.
 
@@ -71,13 +76,14 @@ def track(
     energy about the path (and the particle's shadow, where it has one) fits what the first frames taught.
 
     movie : file or folder; tracks : csv, a row per frame (COLUMNS); particle : mrcs, raw counts times the sign
-    of the polarity; spectrum : npz with mean_field (blocks, height, width) counts, block_first (blocks,)
-    frames of the movie, background_spectrum (blocks, n, n), pixel_A, sign, mean_count, extent_A (radius);
-    field : png
+    of the polarity; spectrum : npz with mean_field (blocks, h, w) counts about the particle, field_corner (blocks, 2)
+    x and y of its first pixel in the field, block_first (blocks,) frames of the movie, background_spectrum
+    (blocks, n, n), pixel_A, sign, mean_count, extent_A (radius); field : png
     x_px, y_px : place in the first frames, None: found; box_px None: twice (radius + margin_A), rounded up to
     a multiple of 16; first_frame, last_frame : both included, None: all
     first_frames : frames in which the particle is looked for; block_frames : frames that share a static field
     walk_px : rms step per axis and frame, None: measured; shadow : use low-resolution contrast where there is any
+    smoother : of the picture of the field, total_variation or quadratic
     Raises InputError where the movie cannot be tracked.
     """
     source = open_movie(movie)
@@ -163,6 +169,7 @@ def track(
         np.savez_compressed(
             file,
             mean_field=np.stack(path.mean_field),
+            field_corner=np.array(path.field_corner),
             block_first=np.array(path.block_first) + first,
             background_spectrum=_spectra(path),
             pixel_A=pixel_A,
@@ -172,7 +179,7 @@ def track(
             faulty_px=path.faulty,
             walk_px=path.walk_px,
         )
-    draw_field(field, path, pixel_A, verdict)
+    draw_field(field, path, pixel_A, verdict, smoother)
 
 
 def _given(value):
@@ -183,11 +190,25 @@ def _given(value):
 def _verdicts(path, running, field_shape, pixel_A):
     """ok, edge, crowded, lost or blank for each frame."""
     ends = [*path.block_first[1:], len(running)]
-    lost = np.zeros(len(running), bool)
+    lost, low = np.zeros(len(running), bool), np.zeros(len(running), bool)
     # other particles raise what shuffled frames reach, hence the second limit
     most = LOST_SHARE * np.median(path.score[~path.blank])
     for begin, end, high in zip(path.block_first, ends, path.null_score):
-        lost[begin:end] = running[begin:end] < max(min(high, most), 0.5)
+        limit = max(min(high, most), 0.5)
+        lost[begin:end] = running[begin:end] < limit
+        few = running_mean(path.score[begin:end], 3)
+        low[begin:end] = (few < max(limit, most)) | (path.score[begin:end] < limit)
+    step = np.diff(path.place, axis=0)
+    leaps = np.flatnonzero((np.linalg.norm(step, axis=1) > LEAP_PX) & ~lost[1:] & ~lost[:-1]) + 1
+    # the running mean knows a gap by its middle: it reaches as far as the frames themselves are low
+    lost |= path.spread_px > UNSURE_PX
+    lost = ndimage.binary_dilation(lost, iterations=SCORE_FRAMES, mask=lost | low)
+    for one, other in zip(leaps[:-1], leaps[1:]):
+        # there and back: onto another particle, most likely
+        if other - one < PASSING_FRAMES and step[one - 1] @ step[other - 1] < 0:
+            lost[one:other] = True
+    for row in leaps:
+        lost[max(row - LEAP_FRAMES, 0) : row + LEAP_FRAMES] = True
     height, width = field_shape
     reach = path.extent_A / pixel_A
     x, y = path.place.T
