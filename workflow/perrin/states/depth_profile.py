@@ -22,7 +22,7 @@ def profile(depth_A, cn, weight=None, smoothing_A=SMOOTHING_A, grid_A=None):
     """
     weight = np.ones(len(depth_A)) if weight is None else np.asarray(weight, float)
     if grid_A is None:
-        grid_A = np.arange(0, depth_A.max() + STEP_A, STEP_A)
+        grid_A = np.arange(0, depth_A.max().round(6) + STEP_A, STEP_A)
     kernel = np.exp(-0.5 * ((grid_A[:, None] - depth_A) / smoothing_A) ** 2)
     total = weight @ kernel.T
     mean = np.divide((weight * cn) @ kernel.T, total, out=np.full(total.shape, np.nan), where=total > 1e-6)
@@ -93,6 +93,8 @@ def logistic_depth(radius_A, cn, surface_A):
     """(depth, width): lo + (hi - lo) / (1 + exp((r - r0) / w)) by least squares; surface_A - r0, and w, angstrom."""
     if len(cn) < 5:
         return np.nan, np.nan
+    radius_A, cn = _alike(radius_A, cn)
+    surface_A = float(np.round(surface_A, 9))
 
     def residual(p):
         return p[0] + (p[1] - p[0]) / (1 + np.exp(np.clip((radius_A - p[2]) / p[3], -50, 50))) - cn
@@ -102,14 +104,22 @@ def logistic_depth(radius_A, cn, surface_A):
     return float(surface_A - fit.x[2]), float(fit.x[3])
 
 
+def _alike(place_A, cn):
+    """Both in an order of their own and to 1e-9 A: least squares then take the same steps however the particle lies."""
+    place_A = place_A.round(9)
+    order = np.lexsort((cn, place_A))
+    return place_A[order], cn[order]
+
+
 def exponential_depth(depth_A, cn):
     """Decay length of hi - (hi - lo) exp(-depth / length) by least squares, angstrom."""
     known = np.isfinite(depth_A)
     if known.sum() < 5:
         return np.nan
+    depth_A, cn = _alike(depth_A[known], cn[known])
 
     def residual(p):
-        return p[0] - (p[0] - p[1]) * np.exp(-depth_A[known] / p[2]) - cn[known]
+        return p[0] - (p[0] - p[1]) * np.exp(-depth_A / p[2]) - cn
 
     fit = least_squares(residual, [12.0, 6.0, 1.0], bounds=([6, 0, 0.01], [13, 12, 30.0]))
     return float(fit.x[2])

@@ -218,8 +218,7 @@ def _read(windows, atoms, states, model_jsons):
         found[row["window"]] = (row, None if failed else read_atoms(path, 0, 1.0))
     unknown = set(order) ^ set(found)
     if unknown:
-        raise
-        InputError(
+        raise InputError(
             f"{windows}: window {sorted(unknown)[0]} has no state, or a state has no window; rerun segment"
         )
     for window in order:
