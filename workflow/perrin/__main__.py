@@ -114,7 +114,8 @@ def _stats(options):
 
     if options.csv is not None and options.csv.suffix not in (".csv", ".tsv"):
         raise InputError(f"{options.csv}: the table of atoms is written as .csv or .tsv; give such a name")
-    facts, per_atom = particle(options.file, options.element, options.model, **_settings(options))
+    found = particle(options.file, options.element, options.model, **_settings(options))
+    facts, per_atom = found.facts, found.per_atom
     if options.csv is not None:
         write_table(options.csv, per_atom, ATOM_STATS_COLUMNS)
     if options.pdb is not None:

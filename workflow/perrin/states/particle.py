@@ -1,5 +1,7 @@
 """All statistics of one particle from its coordinates alone, whatever program made them: what `perrin stats` says."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -21,14 +23,28 @@ HEADLINES = (
 )
 
 
+@dataclass(frozen=True)
+class Particle:
+    """What the coordinates of a particle say.
+
+    facts : nested dict for JSON, keys end with their units
+    per_atom : {column: (n,)}, columns ATOM_STATS_COLUMNS of perrin.states.statistics
+    state : {name: number or text}, the row of state.csv; depth : {column: (k,)}, the profile of depth.csv
+    """
+
+    facts: dict
+    per_atom: dict
+    state: dict
+    depth: dict
+
+
 def particle(path, element=None, model=1, **settings):
-    """(facts, per_atom) of a file of coordinates.
+    """All statistics of a file of coordinates. Returns Particle.
 
     path : .xyz, .extxyz, .pdb, .cif, .csv (perrin.files.coordinates.read_coordinates)
     element : symbol of a metal of config/elements.yaml; None: the one that the file names
     model : which model of a file that holds several, from 1
     settings : keyword arguments of perrin.states.describe.describe
-    facts : dict for JSON; per_atom : {column: (n,)}, the columns ATOM_STATS_COLUMNS
 
     InputError where the file cannot be read, has fewer than 13 or more than 200,000 atoms, or an atom twice.
     """
@@ -44,7 +60,7 @@ def particle_of(atoms, name="particle", **settings):
     """The same of Atoms; name : what errors call them."""
     check(atoms, name)
     metal = look_up(atoms.element)
-    described, state, _, fit = describe(atoms, metal, **settings)
+    described, state, depth, fit = describe(atoms, metal, **settings)
     per_atom = {
         "atom": np.arange(1, len(atoms) + 1),
         "element": np.full(len(atoms), metal.symbol, dtype=object),
@@ -53,7 +69,12 @@ def particle_of(atoms, name="particle", **settings):
         "probability": atoms.probability,
         **described,
     }
-    return _facts(atoms, metal, name, state, described, fit), {k: per_atom[k] for k in ATOM_STATS_COLUMNS}
+    return Particle(
+        facts=_facts(atoms, metal, name, state, described, fit),
+        per_atom={k: per_atom[k] for k in ATOM_STATS_COLUMNS},
+        state=state,
+        depth=depth,
+    )
 
 
 def check(atoms, name):
