@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 METHODS = ("plateau", "exponential", "step", "logistic", "first")
 SMOOTHING_A = 0.8  # about a third of a layer of atoms
 STEP_A = 0.05
+CHUNK = 64  # points of the grid that are smoothed at once
 
 
 def profile(depth_A, cn, weight=None, smoothing_A=SMOOTHING_A, grid_A=None):
@@ -23,9 +24,14 @@ def profile(depth_A, cn, weight=None, smoothing_A=SMOOTHING_A, grid_A=None):
     weight = np.ones(len(depth_A)) if weight is None else np.asarray(weight, float)
     if grid_A is None:
         grid_A = np.arange(0, depth_A.max().round(6) + STEP_A, STEP_A)
-    kernel = np.exp(-0.5 * ((grid_A[:, None] - depth_A) / smoothing_A) ** 2)
-    total = weight @ kernel.T
-    mean = np.divide((weight * cn) @ kernel.T, total, out=np.full(total.shape, np.nan), where=total > 1e-6)
+    total = np.empty((*weight.shape[:-1], len(grid_A)))
+    summed = np.empty_like(total)
+    for first in range(0, len(grid_A), CHUNK):  # so that memory stays small
+        part = slice(first, first + CHUNK)
+        kernel = np.exp(-0.5 * ((depth_A[:, None] - grid_A[part]) / smoothing_A) ** 2)
+        total[..., part] = weight @ kernel
+        summed[..., part] = (weight * cn) @ kernel
+    mean = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 1e-6)
     return grid_A, mean, total
 
 

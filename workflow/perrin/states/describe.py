@@ -265,7 +265,6 @@ def _draw(atoms, covariance, cut, depth_A, cn, fit, depth_method, level, score, 
             "crystallinity",
         )
     }
-    curves = []
     known = np.isfinite(depth_A)
     for xyz, here, weight in zip(
         bootstrap.draw_positions(atoms.xyz_A, covariance, rng, draws, axes, place),
@@ -279,24 +278,21 @@ def _draw(atoms, covariance, cut, depth_A, cn, fit, depth_method, level, score, 
         out["diameter_A"].append(surface.largest_distance(moved))
         out["fraction_cn_gt8"].append(coordination.fraction_above(again))
         out["mean_cn"].append(again.mean() if len(again) else np.nan)
-        if depth_method == "plateau":
-            # resampled about the coordination as found: the draws' own errors would be counted twice
-            out["penetration_depth_A"].append(
-                float(depth_profile.plateau_depth(depth_A, cn, weight * here, level))
-            )
-        else:
+        if depth_method != "plateau":
             rows = np.repeat(np.arange(n), (weight * here).astype(int))
             bulk = FIRST_SHELL_ATOMS[fit.system]
             found = depth_profile.all_depths(atoms.xyz_A[rows], cn[rows], depth_A[rows], bulk)
             out["penetration_depth_A"].append(found[depth_method])
-        if known.sum() >= 5:
-            grid = _depth_grid(depth_A[known])
-            curves.append(
-                depth_profile.profile(depth_A[known], cn[known], (weight * here)[known], grid_A=grid)[1]
-            )
         if score == "coherence" and fit.fits:
             out["crystallinity"].append(crystallinity.coherence_moved(fit, here, xyz - atoms.xyz_A))
-    return out, np.array(curves) if curves else None
+    # resampled about the coordination as found: the draws' own errors would be counted twice
+    weights = weights * present
+    if depth_method == "plateau":
+        out["penetration_depth_A"] = depth_profile.plateau_depth(depth_A, cn, weights, level)
+    if known.sum() < 5:
+        return out, None
+    grid = _depth_grid(depth_A[known])
+    return out, depth_profile.profile(depth_A[known], cn[known], weights[:, known], grid_A=grid)[1]
 
 
 def _profile(depth_A, cn, curves, level):
