@@ -39,10 +39,10 @@ log = logging.getLogger("perrin")
 
 MOST_ATOMS = 3000  # the page draws no more of a state
 FRAMES = ("window", "first_frame", "last_frame")
-MODELS_COLUMNS = {"file": ("", "where the model comes from")} | {
+OF_MODELS = {"file": ("", "where the model comes from")} | {
     name: said for name, said in STATES_COLUMNS.items() if name not in FRAMES
 }
-MODELS_COLUMNS["time_s"] = (
+OF_MODELS["time_s"] = (
     "s",
     "time of the model, as given; its place in the series, from 0, where none was",
 )
@@ -174,8 +174,8 @@ def _describe(folder, atoms, file, seed, settings):
 
 def _write(out, series, found, category, docked, metal, timed):
     """The tables of the series."""
-    known = [name for name in MODELS_COLUMNS if name in series]
-    write_table(out / "states.csv", series[known], MODELS_COLUMNS)
+    known = [name for name in OF_MODELS if name in series]
+    write_table(out / "states.csv", series[known], OF_MODELS)
     write_table(
         out / "changes.csv", pd.DataFrame(found["changes"], columns=list(CHANGES_COLUMNS)), CHANGES_COLUMNS
     )
