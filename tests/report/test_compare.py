@@ -45,6 +45,13 @@ def test_planted_changes(compared):
     assert (rates["left"] + rates["moved"]).tolist() == [9, 11, 0] and rates["arrived"].tolist() == [0, 0, 0]
     assert rates["published_per_s"].tolist() == [-4.5, -2.75, 0]
     assert len(core) == n - 20
+    for k, gone in enumerate(LOST, 1):
+        column = [
+            float(l[60:66])
+            for l in (out / f"state{k}/core.pdb").read_text().splitlines()
+            if l.startswith("HETATM")
+        ]
+        assert len(column) == n - gone and sum(column) == n - 20
     assert json.loads((out / "category.json").read_text())["category"] != "undetermined"
 
 

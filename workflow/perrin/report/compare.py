@@ -70,7 +70,8 @@ def compare(paths, out, times_s=None, element=None, name="particle", seed=0, **s
 
     paths : files of coordinates (perrin.files.coordinates), one model each, or one file of several
     out : folder; written below it: index.html, states, changes, lives, core and rates (csv), category.json,
-        trajectory.extxyz, and stateN/ with atoms.csv, atoms_stats.csv, depth.csv, strain.pdb
+        trajectory.extxyz, and stateN/ with atoms.csv, atoms_stats.csv, depth.csv and, with the strain (%)
+        and the core (1, fringe 0) in the B column, strain.pdb and core.pdb
     times_s : of each model, seconds, rising; None: unknown, then there are no rates
     element, settings : as perrin.states.particle.particle
 
@@ -189,6 +190,10 @@ def _write(out, series, found, category, docked, metal, timed):
     write_json(
         out / "category.json", category | {"element": metal.symbol, "core_atoms": len(found["centre"])}
     )
+    for place, atoms in enumerate(docked):
+        core = np.zeros(len(atoms))
+        core[found["members"][:, place]] = 1.0
+        write_b_column_pdb(out / f"state{place + 1}/core.pdb", atoms, core, "1 TIME-INVARIANT CORE, 0 FRINGE")
     named = series.assign(window=series["file"])
     write_states_xyz(out / "trajectory.extxyz", docked, found["identity"], named, metal.symbol)
 
@@ -202,7 +207,7 @@ def _page(out, name, series, found, category, docks, metal, timed, profiles, dis
         folder = out / f"state{place + 1}"
         # everything was written in the frame of the first model
         view = scene(folder, lives, (place, row | {"docked": False}), metal, MOST_ATOMS)
-        files = ("atoms.csv", "atoms_stats.csv", "depth.csv", "strain.pdb")
+        files = ("atoms.csv", "atoms_stats.csv", "depth.csv", "strain.pdb", "core.pdb")
         scenes.append({"number": place + 1, "row": row, "scene": view, "how": docks[place],
                        "files": [{"name": f, "link": link(folder / f, index)} for f in files]})  # fmt: skip
     atoms = " → ".join(str(n) for n in series["n_atoms"].astype(int))
