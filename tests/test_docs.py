@@ -84,3 +84,11 @@ def test_the_readme_begins_with_the_two_commands():
     assert blocks[0].count("\n") == 1 and blocks[0].strip().endswith("snakemake --cores all")
     assert blocks[1].count("\n") == 1 and "requirements-dev.txt" in blocks[1] and "pytest" in blocks[1]
     assert all("--require-hashes" in block for block in blocks[:2])
+
+
+def test_examples_of_the_statistics_run():
+    """Would catch an example that people paste and that fails, or gives another number."""
+    import doctest
+
+    found = doctest.testfile(str(ROOT / "docs" / "statistics.md"), module_relative=False, encoding="utf-8")
+    assert found.attempted > 15 and found.failed == 0

@@ -52,3 +52,14 @@ def results(tmp_path_factory):
 def page(results):
     """The text of the page of both trajectories, with truth."""
     return write_report(results, ["one", "two"], {"one": str(results / "demo/truth")})
+
+
+@pytest.fixture
+def measured_files():
+    """Paths of the two measured models; skips where they are absent."""
+    root = Path(__file__).resolve().parents[2]
+    folder = next((p / "shared" for p in root.parents[:2] if (p / "shared").is_dir()), root / "../shared")
+    paths = [folder / f"data/coordinates/kang2025_stage{k}.csv" for k in (1, 2)]
+    if not all(path.is_file() for path in paths):
+        pytest.skip("the shared coordinate files are not beside this checkout")
+    return [str(path) for path in paths]

@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 
 from perrin.files.errors import InputError
+from perrin.files.shipped import shipped
 
-TABLE = Path(__file__).resolve().parents[3] / "config" / "elements.yaml"
+TABLE = shipped("config") / "elements.yaml"
 SYSTEMS = ("fcc", "bcc", "hcp")
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from perrin.files.atomic import plain, write_text
 from perrin.files.elements import element as look_up
+from perrin.files.shipped import shipped
 from perrin.progress import progress
 from perrin.report import figures, words
 from perrin.report.tables import link, shown, table
@@ -19,7 +20,7 @@ from perrin.version import VERSION
 log = logging.getLogger("perrin")
 
 # templates, captions, style and the 3D view, which the rule takes into its digests
-SHOWN = Path(__file__).resolve().parents[2] / "report"
+SHOWN = shipped("report")
 TOGETHER = {
     "trajectory": "trajectory",
     "verdict": "dynamics",
@@ -83,10 +84,13 @@ def report(
     log.info("%s: %d trajectories, %.1f MB", index, len(found), len(text.encode()) / 1e6)
 
 
-def render(page, folder=SHOWN):
-    """The page's text from what it shows (dict) and the templates, captions, style and scripts of a folder."""
+def render(page, folder=SHOWN, other=None):
+    """The page's text from what it shows (dict) and the templates, captions, style and scripts of a folder.
+
+    other : folder with a page.html and captions.yaml that go before those of the folder; it shares all the rest
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder / "templates"),
+        loader=jinja2.FileSystemLoader([*([other] if other else []), folder / "templates"]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -94,7 +98,9 @@ def render(page, folder=SHOWN):
     )
     environment.filters |= {"number": words.number, "data": data, "mark": words.MARKS.get}
     environment.globals |= {"plural": words.plural, "interval": words.interval}
-    captions = yaml.safe_load((folder / "captions.yaml").read_text(encoding="utf-8"))
+    captions = {}
+    for place in (folder, *([other] if other else [])):
+        captions |= yaml.safe_load((place / "captions.yaml").read_text(encoding="utf-8"))
     assets = {
         name: Markup((folder / file).read_text(encoding="utf-8"))
         for name, file in (("style", "style.css"), ("viewer", "viewer.js"), ("behaviour", "page.js"))

@@ -17,13 +17,21 @@ def centred_interval(estimate, draws, level=0.95):
     return float(estimate + min(low, 0.0)), float(estimate + max(high, 0.0))
 
 
-def draw_positions(xyz, covariance_A2, rng, count):
-    """Yield count sets of positions (n, 3), each atom moved within its covariance (where known; elsewhere it stays)."""
-    covariance = np.where(np.isfinite(covariance_A2), covariance_A2, 0.0)
+def draw_positions(xyz, covariance_A2, rng, count, axes=None, place=None):
+    """Yield count sets of positions (n, 3), each atom moved within its covariance (where known; elsewhere it stays).
+
+    axes : (3, 3) rows along which the random numbers count; place : (n,) of each atom in the order of the draws. With
+    axes and an order of the particle's own, the draws turn with it.
+    """
+    axes = np.eye(3) if axes is None else axes
+    place = slice(None) if place is None else place
+    covariance = axes @ np.where(np.isfinite(covariance_A2), covariance_A2, 0.0) @ axes.T
     value, vector = np.linalg.eigh(covariance)
-    root = vector * np.sqrt(value.clip(0))[:, None, :]
+    root = (vector * np.sqrt(value.clip(0))[:, None, :]) @ vector.transpose(
+        0, 2, 1
+    )  # the symmetric one is unique
     for _ in range(count):
-        yield xyz + np.einsum("nij,nj->ni", root, rng.standard_normal(xyz.shape))
+        yield xyz + np.einsum("nij,nj->ni", root, rng.standard_normal(xyz.shape)[place]) @ axes
 
 
 def draw_presence(probability, rng, count):

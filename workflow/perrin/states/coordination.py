@@ -20,9 +20,12 @@ def cutoff(xyz, system, bulk_A, mode="fitted", fitted_A=None):
     """The distance below which two atoms are neighbours, angstrom.
 
     mode : "fitted" (midway between first and second shell of the fitted lattice, as the authors' program; of the bulk
-        where nothing was fitted), "bulk" (of the bulk lattice), "rdf" (first minimum of the radial distribution)
+        where nothing was fitted), "bulk" (of the bulk lattice), "rdf" (first minimum of the radial distribution), or a
+        number of angstrom
     bulk_A, fitted_A : lattice constants, angstrom
     """
+    if not isinstance(mode, str):
+        return float(mode)
     if mode not in CUTOFF_MODES:
         raise ValueError(f"cutoff mode {mode!r}: one of {', '.join(CUTOFF_MODES)}")
     if mode == "rdf" and len(xyz) > 1:
@@ -79,6 +82,12 @@ def expected(xyz, covariance_A2, cutoff_A):
         mean += np.bincount(found[:, side], inside, len(xyz))
         spread += np.bincount(found[:, side], inside * (1 - inside), len(xyz))
     return mean, np.sqrt(spread)
+
+
+def crowded_neighbours(xyz, cutoff_A, cn, bulk=12):
+    """(n,) int: neighbours with more than the bulk's coordination, a sign of misplaced atoms (ADJ_CN13)."""
+    directed = both_ways(pairs(xyz, cutoff_A))
+    return np.bincount(directed[:, 0], cn[directed[:, 1]] > bulk, len(xyz)).astype(int)
 
 
 def fraction_above(cn, bound=8, variant="all"):

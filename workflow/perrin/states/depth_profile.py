@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 METHODS = ("plateau", "exponential", "step", "logistic", "first")
 SMOOTHING_A = 0.8  # about a third of a layer of atoms
 STEP_A = 0.05
+CHUNK = 64  # points of the grid that are smoothed at once
 
 
 def profile(depth_A, cn, weight=None, smoothing_A=SMOOTHING_A, grid_A=None):
@@ -22,10 +23,15 @@ def profile(depth_A, cn, weight=None, smoothing_A=SMOOTHING_A, grid_A=None):
     """
     weight = np.ones(len(depth_A)) if weight is None else np.asarray(weight, float)
     if grid_A is None:
-        grid_A = np.arange(0, depth_A.max() + STEP_A, STEP_A)
-    kernel = np.exp(-0.5 * ((grid_A[:, None] - depth_A) / smoothing_A) ** 2)
-    total = weight @ kernel.T
-    mean = np.divide((weight * cn) @ kernel.T, total, out=np.full(total.shape, np.nan), where=total > 1e-6)
+        grid_A = np.arange(0, depth_A.max().round(6) + STEP_A, STEP_A)
+    total = np.empty((*weight.shape[:-1], len(grid_A)))
+    summed = np.empty_like(total)
+    for first in range(0, len(grid_A), CHUNK):  # so that memory stays small
+        part = slice(first, first + CHUNK)
+        kernel = np.exp(-0.5 * ((depth_A[:, None] - grid_A[part]) / smoothing_A) ** 2)
+        total[..., part] = weight @ kernel
+        summed[..., part] = (weight * cn) @ kernel
+    mean = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 1e-6)
     return grid_A, mean, total
 
 
@@ -93,6 +99,8 @@ def logistic_depth(radius_A, cn, surface_A):
     """(depth, width): lo + (hi - lo) / (1 + exp((r - r0) / w)) by least squares; surface_A - r0, and w, angstrom."""
     if len(cn) < 5:
         return np.nan, np.nan
+    radius_A, cn = _alike(radius_A, cn)
+    surface_A = float(np.round(surface_A, 9))
 
     def residual(p):
         return p[0] + (p[1] - p[0]) / (1 + np.exp(np.clip((radius_A - p[2]) / p[3], -50, 50))) - cn
@@ -102,14 +110,22 @@ def logistic_depth(radius_A, cn, surface_A):
     return float(surface_A - fit.x[2]), float(fit.x[3])
 
 
+def _alike(place_A, cn):
+    """Both in an order of their own and to 1e-9 A: least squares then take the same steps however the particle lies."""
+    place_A = place_A.round(9)
+    order = np.lexsort((cn, place_A))
+    return place_A[order], cn[order]
+
+
 def exponential_depth(depth_A, cn):
     """Decay length of hi - (hi - lo) exp(-depth / length) by least squares, angstrom."""
     known = np.isfinite(depth_A)
     if known.sum() < 5:
         return np.nan
+    depth_A, cn = _alike(depth_A[known], cn[known])
 
     def residual(p):
-        return p[0] - (p[0] - p[1]) * np.exp(-depth_A[known] / p[2]) - cn[known]
+        return p[0] - (p[0] - p[1]) * np.exp(-depth_A / p[2]) - cn
 
     fit = least_squares(residual, [12.0, 6.0, 1.0], bounds=([6, 0, 0.01], [13, 12, 30.0]))
     return float(fit.x[2])

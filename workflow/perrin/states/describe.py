@@ -11,6 +11,7 @@ import numpy as np
 from perrin.files.errors import InputError
 from perrin.imaging import lattice
 from perrin.states import bootstrap, coordination, crystallinity, depth_profile, order, strain, surface
+from perrin.states.frame import crystal_frame, intrinsic_order, principal_frame
 from perrin.states.lattice_fit import MIN_ATOMS, fit_lattice
 from perrin.states.neighbours import FIRST_SHELL_ATOMS, nearest_distances
 from perrin.states.vacancies import vacancies
@@ -80,6 +81,7 @@ def describe(
         "cn_sigma": cn_sigma,
         "cn_generalised": coordination.generalised(xyz, cut, metal.system),
         "cn_generalised_authors": coordination.generalised(xyz, cut, metal.system, "authors"),
+        "neighbours_cn_gt12": coordination.crowded_neighbours(xyz, cut, cn, FIRST_SHELL_ATOMS[metal.system]),
         "site_kind": coordination.site_kinds(cn),
         "nearest_A": nearest_distances(xyz),
         "bond_A": _mean_bond(xyz, cut),
@@ -102,6 +104,10 @@ def describe(
         "lattice_residual_A": np.linalg.norm(fit.residual_A, axis=1),
         "coherence": coherence_of,
     }
+    if not fit.fits:  # places on a lattice that is not there mean nothing
+        for name in ("site_a", "site_b", "site_c", "lattice_residual_A", "coherence"):
+            per_atom[name] = np.full(n, np.nan)
+        per_atom["on_lattice"] = np.zeros(n, bool)
     for name, i, j in strain.COMPONENTS:
         per_atom[f"strain_{name}_pct"] = 100 * tensor[:, i, j]
         per_atom[f"strain_{name}_sigma_pct"] = 100 * local.tensor_sigma[:, i, j]
@@ -237,8 +243,17 @@ def _draw(atoms, covariance, cut, depth_A, cn, fit, depth_method, level, score, 
     if n < MIN_ATOMS:
         return {"n_atoms": bootstrap.draw_presence(atoms.probability, rng, draws).sum(1)}, None
     draws = int(np.clip(3e5 / n, 20, draws))
-    present = bootstrap.draw_presence(atoms.probability, rng, draws)
-    weights = bootstrap.resampling_weights(n, rng, draws)
+    # drawn along axes and in an order of the particle's own: intervals turn with it too
+    if fit.fits:
+        axes = crystal_frame(atoms.xyz_A, fit.rotation, fit.system)
+    else:
+        axes = principal_frame(atoms.xyz_A)
+    order = intrinsic_order(
+        atoms.xyz_A, axes, np.linalg.norm(atoms.xyz_A - atoms.xyz_A.mean(0), axis=1), depth_A, cn
+    )
+    place = np.argsort(order, kind="stable")
+    present = bootstrap.draw_presence(atoms.probability[order], rng, draws)[:, place]
+    weights = bootstrap.resampling_weights(n, rng, draws)[:, place]
     out = {
         name: []
         for name in (
@@ -250,10 +265,12 @@ def _draw(atoms, covariance, cut, depth_A, cn, fit, depth_method, level, score, 
             "crystallinity",
         )
     }
-    curves = []
     known = np.isfinite(depth_A)
     for xyz, here, weight in zip(
-        bootstrap.draw_positions(atoms.xyz_A, covariance, rng, draws), present, weights, strict=True
+        bootstrap.draw_positions(atoms.xyz_A, covariance, rng, draws, axes, place),
+        present,
+        weights,
+        strict=True,
     ):
         out["n_atoms"].append(here.sum())
         moved = xyz[here]
@@ -261,24 +278,21 @@ def _draw(atoms, covariance, cut, depth_A, cn, fit, depth_method, level, score, 
         out["diameter_A"].append(surface.largest_distance(moved))
         out["fraction_cn_gt8"].append(coordination.fraction_above(again))
         out["mean_cn"].append(again.mean() if len(again) else np.nan)
-        if depth_method == "plateau":
-            # resampled about the coordination as found: the draws' own errors would be counted twice
-            out["penetration_depth_A"].append(
-                float(depth_profile.plateau_depth(depth_A, cn, weight * here, level))
-            )
-        else:
+        if depth_method != "plateau":
             rows = np.repeat(np.arange(n), (weight * here).astype(int))
             bulk = FIRST_SHELL_ATOMS[fit.system]
             found = depth_profile.all_depths(atoms.xyz_A[rows], cn[rows], depth_A[rows], bulk)
             out["penetration_depth_A"].append(found[depth_method])
-        if known.sum() >= 5:
-            grid = np.arange(0, depth_A[known].max() + 0.2, 0.2)
-            curves.append(
-                depth_profile.profile(depth_A[known], cn[known], (weight * here)[known], grid_A=grid)[1]
-            )
         if score == "coherence" and fit.fits:
             out["crystallinity"].append(crystallinity.coherence_moved(fit, here, xyz - atoms.xyz_A))
-    return out, np.array(curves) if curves else None
+    # resampled about the coordination as found: the draws' own errors would be counted twice
+    weights = weights * present
+    if depth_method == "plateau":
+        out["penetration_depth_A"] = depth_profile.plateau_depth(depth_A, cn, weights, level)
+    if known.sum() < 5:
+        return out, None
+    grid = _depth_grid(depth_A[known])
+    return out, depth_profile.profile(depth_A[known], cn[known], weights[:, known], grid_A=grid)[1]
 
 
 def _profile(depth_A, cn, curves, level):
@@ -286,7 +300,7 @@ def _profile(depth_A, cn, curves, level):
     known = np.isfinite(depth_A)
     if known.sum() < 5 or curves is None:
         return {name: np.zeros(0) for name in ("depth_A", "cn", "cn_low", "cn_high", "atoms")}
-    grid = np.arange(0, depth_A[known].max() + 0.2, 0.2)
+    grid = _depth_grid(depth_A[known])
     grid, mean, _ = depth_profile.profile(depth_A[known], cn[known].astype(float), grid_A=grid)
     low, high = np.nanquantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
@@ -294,8 +308,12 @@ def _profile(depth_A, cn, curves, level):
         "cn": mean,
         "cn_low": np.minimum(low, mean),
         "cn_high": np.maximum(high, mean),
-        "atoms": np.histogram(depth_A[known], np.r_[grid - 0.1, grid[-1] + 0.1])[0],
+        "atoms": np.histogram(depth_A[known].round(6), np.r_[grid - 0.1, grid[-1] + 0.1].round(6))[0],
     }
+
+
+def _depth_grid(depth_A, step_A=0.2):
+    return np.arange(0, depth_A.max().round(6) + step_A, step_A)
 
 
 def _above(mean, sigma, bound=8):

@@ -15,18 +15,11 @@ from perrin.files.records import Atoms
 from perrin.files.tables import read_table, write_table
 from perrin.imaging import lattice
 from perrin.states import categories
-from perrin.states.changes import between, change_rows
-from perrin.states.coordination import coordination_numbers, cutoff, site_kinds
-from perrin.states.core import displacement, greedy_core, invariant_core
-from perrin.states.dock import dock
-from perrin.states.lattice_fit import fit_lattice
-from perrin.states.lives import follow, life_name
-from perrin.states.rates import rate_row
+from perrin.states.series import KINDS, dock_all, follow_states
 from perrin.states.statistics import STATE_COLUMNS
 
 log = logging.getLogger("perrin")
 
-KINDS = ("adatom", "corner", "edge", "facet", "step", "bulk")
 STATES_COLUMNS = {
     "state": ("", "number of the state, from 1 in time order; failed windows count too"),
     **STATE_COLUMNS,
@@ -134,36 +127,22 @@ def dynamics(
     nearest = lattice.nearest_distance(metal.system, metal.lattice_A)
     table, models = _read(windows, atoms, states, model_jsons)
     usable = [k for k, model in enumerate(models) if model is not None]
-    docked, docks = _dock([models[k] for k in usable], metal, nearest)
+    docked, docks = dock_all([models[k] for k in usable], metal, nearest)
     for k, how in zip(usable, docks):
         if how is not None and how.moved:
             log.warning("%s: state %d was %s", name, k + 1, how.why)
-    gate = 0.5 * nearest if gate_A is None else float(gate_A)
-    identity = follow_atoms(docked, gate)
-    distance = metal.radius_A if core_distance_A is None else float(core_distance_A)
-    members, centre = _core(docked, distance, core_method)
-    cn = [coordination_numbers(m.xyz_A, cutoff(m.xyz_A, metal.system, metal.lattice_A)) for m in docked]
-    rng = np.random.default_rng(seed)
+    found = follow_states(
+        table, docked, metal, nearest, name=name, seed=seed, numbers=[k + 1 for k in usable], gate_A=gate_A,
+        hop_factor=hop_factor, completeness=completeness, core_distance_A=core_distance_A, core_method=core_method,
+        interval_level=interval_level,
+    )  # fmt: skip
+    members, centre, identity = found["members"], found["centre"], found["identity"]
 
-    changed, rate_rows = [], []
-    for here, there in zip(range(len(usable) - 1), range(1, len(usable))):
-        found = between(docked[here], docked[there], identity[:, here], identity[:, there], hop_factor * nearest,
-                        completeness)  # fmt: skip
-        numbers = (usable[here] + 1, usable[there] + 1)
-        changed += change_rows(found, docked[here], docked[there], cn[here], cn[there], numbers)
-        rate_rows.append(_rate_row(table, found, docked, cn, here, there, numbers, rng, interval_level))
-
-    states_table = _states_table(table, usable, docks, members, docked)
-    write_table(states_csv, states_table, STATES_COLUMNS)
-    write_table(changes, _frame(changed, CHANGES_COLUMNS), CHANGES_COLUMNS)
-    in_core = np.zeros(len(identity), bool)
-    core_id = np.zeros(len(centre), int)
-    if len(members):
-        core_id = np.array([np.flatnonzero(identity[:, 0] == row)[0] for row in members[:, 0]], dtype=int)
-        in_core[core_id] = True
-    write_table(lives, _lives_table(identity, docked, cn, table, usable, in_core), LIVES_COLUMNS)
-    write_table(core, _core_table(core_id, members, centre, docked), CORE_COLUMNS)
-    write_table(rates, _frame(rate_rows, RATES_COLUMNS), RATES_COLUMNS)
+    write_table(states_csv, _states_table(table, usable, docks, members, docked), STATES_COLUMNS)
+    write_table(changes, _frame(found["changes"], CHANGES_COLUMNS), CHANGES_COLUMNS)
+    write_table(lives, _frame(found["lives"], LIVES_COLUMNS), LIVES_COLUMNS)
+    write_table(core, found["core"], CORE_COLUMNS)
+    write_table(rates, _frame(found["rates"], RATES_COLUMNS), RATES_COLUMNS)
     good = table.iloc[usable]
     facts = categories.categorise(
         {column: good[column].to_numpy(float) for column in _SERIES},
@@ -182,9 +161,13 @@ def dynamics(
         },
     )
     facts |= {"trajectory": name, "element": metal.symbol, "windows": len(table), "core_atoms": len(centre)}
-    facts |= {"core_distance_A": distance, "gate_A": gate, "docked": [bool(d and d.moved) for d in docks]}
+    facts |= {
+        "core_distance_A": found["core_distance_A"],
+        "gate_A": found["gate_A"],
+        "docked": [bool(d and d.moved) for d in docks],
+    }
     write_json(category, facts)
-    _write_trajectory(trajectory_xyz, docked, identity, good, metal.symbol)
+    write_states_xyz(trajectory_xyz, docked, identity, good, metal.symbol)
     log.info("%s: %s (%.0f %%): %s", name, facts["category"], 100 * facts["probability"], facts["why"])
 
 
@@ -199,13 +182,6 @@ _SERIES = (
 )
 
 
-def follow_atoms(models, gate_A):
-    """(k, s) int: rows of each atom in the models (list of Atoms, docked), -1 where absent
-    (perrin.states.lives.follow).
-    """
-    return follow([m.xyz_A for m in models], [m.covariance_A2 for m in models], gate_A)
-
-
 def _read(windows, atoms, states, model_jsons):
     """(table of the states in time order, list of Atoms or None for failed ones)."""
     if not len(atoms) == len(states) == len(model_jsons):
@@ -218,76 +194,12 @@ def _read(windows, atoms, states, model_jsons):
         found[row["window"]] = (row, None if failed else read_atoms(path, 0, 1.0))
     unknown = set(order) ^ set(found)
     if unknown:
-        raise
-        InputError(
+        raise InputError(
             f"{windows}: window {sorted(unknown)[0]} has no state, or a state has no window; rerun segment"
         )
     for window in order:
         rows.append(found[window][0])
     return pd.DataFrame(rows).reset_index(drop=True), [found[window][1] for window in order]
-
-
-def _dock(models, metal, nearest):
-    """(models in the frame of the first, Dock of each but the first): each onto the one before."""
-    docked, docks, last_fit = [], [], None
-    for model in models:
-        fit = fit_lattice(model.xyz_A, metal.system, metal.lattice_A, metal.c_over_a)
-        how = None
-        if docked:
-            how = dock(model.xyz_A, docked[-1].xyz_A, fit, last_fit, nearest)
-            if how.moved:
-                R = how.rotation
-                covariance = np.einsum("ij,njk,lk->nil", R, model.covariance_A2, R)
-                model = Atoms(how(model.xyz_A), model.occupancy, covariance, model.probability, model.element)
-                fit = fit_lattice(model.xyz_A, metal.system, metal.lattice_A, metal.c_over_a)
-        docked.append(model)
-        docks.append(how)
-        last_fit = fit
-    return docked, docks
-
-
-def _core(docked, distance, method):
-    """(members (c, s), centre (c, 3)) of the time-invariant core."""
-    xyz = [model.xyz_A for model in docked]
-    if method == "invariant":
-        return invariant_core(xyz, distance)
-    found, centre = greedy_core(xyz, distance)
-    if len({len(rows) for rows in found}) > 1:
-        log.warning("the greedy core has another size in every state: %s", [len(rows) for rows in found])
-        return np.zeros((0, len(xyz)), int), np.zeros((0, 3))
-    return np.array(found, int).T.reshape(len(centre), len(xyz)), centre
-
-
-def _rate_row(table, found, docked, cn, here, there, numbers, rng, level):
-    """One row of rates.csv."""
-    first, second = docked[here], docked[there]
-    before, after = table["time_s"][numbers[0] - 1], table["time_s"][numbers[1] - 1]
-    stayed = found["stayed"]
-    shift = np.linalg.norm(
-        first.xyz_A[found["row_first"][stayed]] - second.xyz_A[found["row_second"][stayed]], axis=1
-    )
-    row = {
-        "from_state": numbers[0],
-        "to_state": numbers[1],
-        "from_time_s": before,
-        "to_time_s": after,
-        "interval_s": after - before,
-        "atoms_before": len(first),
-        "atoms_after": len(second),
-        "mass_change_pct": 100 * (len(second) - len(first)) / max(len(first), 1),
-        "stayed": len(stayed),
-        "left": len(found["left"]),
-        "arrived": len(found["arrived"]),
-        "moved": len(found["moved"]),
-        "published_per_s": (len(second) - len(first)) / (after - before),
-        "median_shift_A": float(np.median(shift)) if len(shift) else np.nan,
-    }
-    row |= rate_row(len(found["arrived"]), len(found["left"]), after - before, rng, level)
-    left = site_kinds(cn[here][found["row_first"][found["left"]]])
-    arrived = site_kinds(cn[there][found["row_second"][found["arrived"]]])
-    row |= {f"left_{kind}": int((left == kind).sum()) for kind in KINDS}
-    row |= {f"arrived_{kind}": int((arrived == kind).sum()) for kind in KINDS}
-    return row
 
 
 def _states_table(table, usable, docks, members, docked):
@@ -310,47 +222,12 @@ def _states_table(table, usable, docks, members, docked):
     return out[list(STATES_COLUMNS)]
 
 
-def _lives_table(identity, docked, cn, table, usable, in_core):
-    """lives.csv: one row an atom."""
-    rows = []
-    for k, row in enumerate(identity):
-        at = np.flatnonzero(row >= 0)
-        first, last = at[0], at[-1]
-        where = np.array([docked[s].xyz_A[row[s]] for s in at])
-        doubt = np.prod([1 - docked[s].probability[row[s]] for s in at])
-        number = int(cn[first][row[first]])
-        values = (
-            k + 1, *where[0], life_name(row >= 0), usable[first] + 1, usable[last] + 1,
-            int(table["first_frame"][usable[first]]), int(table["last_frame"][usable[last]]),
-            len(at), int(last - first + 1 - len(at)), " ".join(str(r + 1) for r in row), bool(in_core[k]), 1 - doubt,
-            number, site_kinds([number])[0], np.sqrt(((where - where.mean(0)) ** 2).sum(1).mean()),
-        )  # fmt: skip
-        rows.append(dict(zip(LIVES_COLUMNS, values)))
-    return _frame(rows, LIVES_COLUMNS)
-
-
-def _core_table(core_id, members, centre, docked):
-    """core.csv: one row a core atom."""
-    moved = displacement([m.xyz_A for m in docked], members, centre) if len(centre) else np.zeros(0)
-    variance = [np.trace(m.covariance_A2[members[:, s]], axis1=1, axis2=2) for s, m in enumerate(docked)]
-    number = max(len(docked), 1)
-    expected = np.sqrt(np.mean(variance, axis=0) * (number - 1) / number) if len(centre) else np.zeros(0)
-    return {
-        "atom_id": core_id + 1,
-        "x_A": centre[:, 0],
-        "y_A": centre[:, 1],
-        "z_A": centre[:, 2],
-        "displacement_A": moved,
-        "expected_A": expected,
-    }
-
-
 def _frame(rows, columns):
     """A DataFrame of rows with all columns, also without rows."""
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def _write_trajectory(path, docked, identity, table, symbol):
+def write_states_xyz(path, docked, identity, table, symbol):
     """All states as one extended XYZ, each atom with its identity."""
     reach = max((np.abs(m.xyz_A).max() for m in docked if len(m)), default=10.0)
     box = 2 * int(np.ceil(reach / 2 + 2))  # the cell; positions stay as in atoms.csv

@@ -1,12 +1,13 @@
 """The crystal lattice that fits the atoms best: orientation found, sites assigned, outliers trimmed, errors given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from perrin.imaging import lattice
+from perrin.states.frame import intrinsic_order, principal_frame
 from perrin.states.neighbours import both_ways, pairs
 
 BASIS = {
@@ -82,6 +83,29 @@ def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15)
     ideal = lattice.cell(system, bulk_A, *([c_over_a] if c_over_a else []))
     if len(xyz) < MIN_ATOMS:
         return _nothing(xyz, system, ideal, f"{len(xyz)} atoms; at least {MIN_ATOMS} are needed")
+    # along the particle's own axes and in an order of its own: the same result however it lies
+    axes, middle = principal_frame(xyz), xyz.mean(0)
+    order = intrinsic_order(xyz, axes)
+    turned = ((xyz - middle) @ axes.T)[order]
+    best = _search(turned.round(8) + 0.0, system, bulk_A, c_over_a, nearest, ideal)
+    if best is None:
+        return _nothing(xyz, system, ideal, "no orientation of the lattice holds enough atoms")
+    fit = _describe(turned, best, system, ideal, nearest, min_share, max_rms, axes)
+    place = np.argsort(order, kind="stable")
+    return replace(
+        fit,
+        cell_A=fit.cell_A @ axes,
+        bulk_A=fit.bulk_A @ axes,
+        rotation=axes.T @ fit.rotation,
+        origin_A=fit.origin_A @ axes + middle,
+        site=fit.site[place],
+        on_lattice=fit.on_lattice[place],
+        residual_A=fit.residual_A[place] @ axes,
+    )
+
+
+def _search(xyz, system, bulk_A, c_over_a, nearest, ideal):
+    """The best (score, cell, origin) over orientations and atoms to grow from, or None."""
     best = None
     for rotation, scale in _orientations(xyz, system, bulk_A, c_over_a, nearest):
         for start in _starts(xyz):
@@ -96,9 +120,7 @@ def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15)
                     best = fit
         if best is not None and best[0] > 0.9 * len(xyz):
             break
-    if best is None:
-        return _nothing(xyz, system, ideal, "no orientation of the lattice holds enough atoms")
-    return _describe(xyz, best, system, ideal, nearest, min_share, max_rms)
+    return best
 
 
 def lattice_sites(fit, fractions):
@@ -267,20 +289,21 @@ def _solve(xyz, site):
     return (solution[1:], solution[0]) if rank == 4 and np.linalg.det(solution[1:]) > 1e-3 else None
 
 
-def _describe(xyz, best, system, ideal, nearest, min_share, max_rms):
-    """A LatticeFit of the fitted cell, in the equivalent choice nearest the body's axes."""
+def _describe(xyz, best, system, ideal, nearest, min_share, max_rms, body):
+    """A LatticeFit of the fitted cell, in the equivalent choice nearest the body's axes (columns of `body`)."""
     _, cell, origin = best
     group = lattice.rotation_group(system)
     deformation = cell.T @ np.linalg.inv(ideal.T)  # column vectors: r = F r_ideal
-    turns = np.einsum("ij,gjk->gik", _polar(deformation)[0], group)
+    turns = np.einsum("ij,gjk->gik", body.T @ _polar(deformation)[0], group)
     # to 1e-9, so that ties between equivalent choices do not hang on the last bit
     turn = group[np.argmax(np.trace(turns, axis1=1, axis2=2).round(9))]
     deformation = deformation @ turn
     cell = ideal @ deformation.T
+    rounded = xyz.round(8) + 0.0  # sites that two atoms claim alike must not hang on the last bit
     # half of the rotations of hcp exchange its two sublattices
     origins = [origin - coset @ cell for coset in BASIS["hcp"]] if system == "hcp" else [origin]
-    origin = max(origins, key=lambda point: _assign(xyz, cell, point, system, nearest)[2].sum())
-    site, off, use = _assign(xyz, cell, origin, system, nearest)
+    origin = max(origins, key=lambda point: _assign(rounded, cell, point, system, nearest)[2].sum())
+    site, off, use = _assign(rounded, cell, origin, system, nearest)
     solved = _solve(xyz[use], site[use])
     if solved is not None:
         cell, origin = solved

@@ -115,7 +115,9 @@ def _invariants(moment, degree):
     total = np.zeros(len(moment))
     for (a, b, c), factor in _wigner(degree):
         total += factor * (moment[:, a] * moment[:, b] * moment[:, c]).real
-    return np.sqrt(4 * np.pi / (2 * degree + 1) * square), total / np.maximum(square, 1e-30) ** 1.5
+    # without order of this degree its third invariant has no sign: 0, not the ratio of two roundings
+    third = np.where(square > 1e-12, total / np.maximum(square, 1e-12) ** 1.5, 0.0)
+    return np.sqrt(4 * np.pi / (2 * degree + 1) * square), third
 
 
 def _wigner(degree):

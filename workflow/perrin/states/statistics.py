@@ -46,6 +46,7 @@ ATOM_STATS_COLUMNS = {
     "cn_sigma": ("", "standard deviation of the coordination number over the errors of the positions"),
     "cn_generalised": ("", "sum of the neighbours' coordination numbers over the bulk's (12 in fcc)"),
     "cn_generalised_authors": ("", "the same over the largest coordination number among the neighbours"),
+    "neighbours_cn_gt12": ("", "neighbours with more than the bulk's coordination (12 in fcc)"),
     "site_kind": ("", "adatom, corner, edge, facet, step or bulk, by the coordination number in fcc"),
     "nearest_A": ("A", "distance to the nearest atom"),
     "bond_A": ("A", "mean distance to the neighbours"),

@@ -169,11 +169,18 @@ def authors(xyz, a_fit_A, a_bulk_A, sigma_A=2.0):
     constant (3.912 A for Pt there). Origin: the atom nearest the middle of the bounding box. Cartesian
     components: field at +- a/2 along the axis; where no ideal site lies within 2 A of the ideal place one
     lattice constant away, that side is replaced by the atom's own displacement and the step halved.
-    Radial: field of |r| - |ideal| at +- 1 A along the radius, no surface rule.
+    Radial: field of |r| - |ideal| at +- 1 A along the radius, no surface rule. Where several atoms are equally near the
+    middle, the mean over them (the program takes the first of its file).
     """
     a_fit = np.broadcast_to(np.asarray(a_fit_A, float), 3)
-    middle = 0.5 * (xyz.min(0) + xyz.max(0))
-    measured = xyz - xyz[np.argmin(((xyz - middle) ** 2).sum(1))]
+    off = np.linalg.norm(xyz - 0.5 * (xyz.min(0) + xyz.max(0)), axis=1)
+    found = [_about(xyz, xyz[k], a_fit, a_bulk_A, sigma_A) for k in np.flatnonzero(off < off.min() + 1e-6)]
+    return tuple(np.mean(parts, axis=0) for parts in zip(*found))
+
+
+def _about(xyz, origin, a_fit, a_bulk_A, sigma_A):
+    """The authors' strain with one atom as origin."""
+    measured = xyz - origin
     ideal = np.round(2 * measured / a_fit) * a_bulk_A / 2
     displacement = measured - ideal
     length = np.linalg.norm(measured, axis=1)
@@ -262,13 +269,24 @@ def _unknown(n, width_A):
     return Strain(nan33, nan33, nan, nan, nan, nan, np.nan, np.nan, width)
 
 
-@njit(cache=True)
 def _kernel_mean(points, values, targets, sigma):
     """Nadaraya-Watson means of values (n, m) at targets."""
+    order = np.argsort(points[:, 0], kind="stable")
+    first, last = _reached(points[order, 0], targets[:, 0], sigma)
+    return _means(points[order], values[order], targets, first, last, sigma)
+
+
+def _reached(sorted_x, x, sigma):
+    """(first, last) of the points within six sigma along x of each target: what lies further weighs nothing."""
+    return np.searchsorted(sorted_x, x - 6 * sigma), np.searchsorted(sorted_x, x + 6 * sigma, side="right")
+
+
+@njit(cache=True)
+def _means(points, values, targets, first, last, sigma):
     out = np.zeros((len(targets), values.shape[1]))
     for t in range(len(targets)):
         total = 0.0
-        for i in range(len(points)):
+        for i in range(first[t], last[t]):
             square = 0.0
             for x in range(3):
                 square += (targets[t, x] - points[i, x]) ** 2
@@ -285,12 +303,15 @@ def _kernel_mean(points, values, targets, sigma):
 
 def _kernel_gradient(points, values, sigma):
     """Gradient of the Nadaraya-Watson field of values (n, 4) at its own points: ((n, 3, 3), (n, 3))."""
-    gradient = _gradient(points, values, sigma)
+    order = np.argsort(points[:, 0], kind="stable")
+    first, last = _reached(points[order, 0], points[order, 0], sigma)
+    gradient = np.empty((*values.shape, 3))
+    gradient[order] = _gradient(points[order], values[order], first, last, sigma)
     return gradient[:, :3], gradient[:, 3]
 
 
 @njit(cache=True)
-def _gradient(points, values, sigma):
+def _gradient(points, values, first, last, sigma):
     n, m = values.shape
     out = np.zeros((n, m, 3))
     mean, moment = np.zeros(m), np.zeros((m, 3))
@@ -300,7 +321,7 @@ def _gradient(points, values, sigma):
         offset[:] = 0.0
         mean[:] = 0.0
         moment[:] = 0.0
-        for i in range(n):
+        for i in range(first[t], last[t]):
             square = 0.0
             for x in range(3):
                 square += (points[i, x] - points[t, x]) ** 2

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import ConvexHull, Delaunay, QhullError
+from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
 
 from perrin.files.errors import InputError
 
@@ -84,19 +84,21 @@ def _outside(wide, neighbours):
     return wide & (label[:n] == label[n])
 
 
-@njit(cache=True)
 def _distances(points, triangles):
     """(n,) distance of each point to the nearest triangle; those whose enclosing ball is too far are passed over."""
+    centre = triangles.mean(1)
+    radius = np.linalg.norm(triangles - centre[:, None], axis=2).max(1)
+    likely = cKDTree(centre).query(points)[1]
+    return _nearest(points, triangles, centre, radius, likely)
+
+
+@njit(cache=True)
+def _nearest(points, triangles, centre, radius, likely):
     m = len(triangles)
-    centre, radius = np.zeros((m, 3)), np.zeros(m)
-    for t in range(m):
-        centre[t] = (triangles[t, 0] + triangles[t, 1] + triangles[t, 2]) / 3
-        for k in range(3):
-            radius[t] = max(radius[t], np.sqrt(((triangles[t, k] - centre[t]) ** 2).sum()))
     out = np.empty(len(points))
     for i in range(len(points)):
         x, y, z = points[i]
-        best = np.inf
+        best = np.sqrt(_to_triangle(points[i], triangles[likely[i]]))
         for t in range(m):
             square = (x - centre[t, 0]) ** 2 + (y - centre[t, 1]) ** 2 + (z - centre[t, 2]) ** 2
             if square < (best + radius[t]) ** 2:
