@@ -92,3 +92,9 @@ def test_examples_of_the_statistics_run():
 
     found = doctest.testfile(str(ROOT / "docs" / "statistics.md"), module_relative=False, encoding="utf-8")
     assert found.attempted > 15 and found.failed == 0
+
+
+def test_test_modules_have_names_of_their_own():
+    """Would catch two test modules of one name, which pytest refuses to collect together."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
