@@ -16,7 +16,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 FRAMES = 200
-KILLS = [("average3d.log", "lattice path 0"), ("window3d.log", "round 1"), ("model.log", "round 1")]
+KILLS = [("average3d.log", "lattice path 0"), ("window3d.log", "round 1")]
 
 
 def start(folder):
