@@ -107,8 +107,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     low, high = first, min(first + window, count)
 
     spacing = 1.1 * lattice.nearest_distance(lock.system, lock.a_A)
-    tree = cKDTree(sites)
-    beside = tree.query_ball_point(sites, spacing)
+    beside = cKDTree(sites).query_ball_point(sites, spacing)
 
     def local(begin, stop, before=None):
         """Occupancies of a stretch with their plateau at 1; its amplitudes take up the plateau.
@@ -175,8 +174,8 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     weight = np.diff(np.r_[begins, count])
     mean = weight @ table / count
     log.info(
-        "grown: %d sites ever occupied, %d on average, step %.2f deg, %.1f nats a frame",
-        ever.sum(), (mean > PRESENT).sum(), path.step_deg, path.gain.mean(),
+        "grown: %d stretches mended, %d sites ever occupied, %d on average, step %.2f deg, %.1f nats a frame",
+        mended, ever.sum(), (mean > PRESENT).sum(), path.step_deg, path.gain.mean(),
     )  # fmt: skip
     solution = Solution(
         path.rotation, path.shift_A, path.amplitude, path.gain, path.sigma, sites[ever], mean[ever], profile,

@@ -4,11 +4,10 @@ It tells what this window's views, dose and motion allow: how many of such atoms
 """
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from perrin.imaging.profile import Profile
 from perrin.imaging.rotations import quaternions, rotvec_matrices
-from perrin.rounds.coupled import matched_atoms
-from perrin.rounds.refine import Solution
 from perrin.simulate.images import simulate_boxes
 
 MATCH_A = 1.0
@@ -32,15 +31,13 @@ def injected_truth(solution, box_px, pixel_A, again, seed, most_frames=400):
     start_R = rotvec_matrices(turn) @ R
     start_s = s + rng.normal(0, 0.1, s.shape)
     found = again(images, rows, start_R, start_s, a)
-    share, _ = matched_atoms(solution.xyz_A, found.xyz_A, MATCH_A)
-    n = max(len(solution.xyz_A), len(found.xyz_A))
-    matched = round(share * n)
+    pairs = mutual_pairs(solution.xyz_A, found.xyz_A, MATCH_A)
     return {
         "frames": len(rows),
         "n_atoms": len(found.xyz_A),
-        "recall": matched / max(len(solution.xyz_A), 1),
-        "precision": matched / max(len(found.xyz_A), 1),
-        "rmsd_A": rigid_rmsd(solution, found),
+        "recall": len(pairs) / max(len(solution.xyz_A), 1),
+        "precision": len(pairs) / max(len(found.xyz_A), 1),
+        "rmsd_A": rigid_rmsd(solution.xyz_A, found.xyz_A, pairs),
     }
 
 
@@ -52,13 +49,12 @@ def spots(profile: Profile):
     )
 
 
-def rigid_rmsd(truth: Solution, found: Solution):
-    """Root mean square distance of mutually nearest atoms after a rigid fit, angstrom."""
-    pairs = mutual_pairs(truth.xyz_A, found.xyz_A, MATCH_A)
+def rigid_rmsd(first, second, pairs):
+    """Root mean square distance of paired points after a rigid fit, angstrom; None for fewer than four pairs."""
     if len(pairs) < 4:
         return None
-    moved = rigid_fit(found.xyz_A[pairs[:, 1]], truth.xyz_A[pairs[:, 0]])
-    return float(np.sqrt(np.square(moved - truth.xyz_A[pairs[:, 0]]).sum(1).mean()))
+    fixed = first[pairs[:, 0]]
+    return float(np.sqrt(np.square(rigid_fit(second[pairs[:, 1]], fixed) - fixed).sum(1).mean()))
 
 
 def mutual_pairs(first, second, limit_A):
@@ -74,8 +70,6 @@ def mutual_pairs(first, second, limit_A):
 
 def rigid_fit(moving, fixed):
     """Points moved onto others by the best rotation and translation (Kabsch)."""
-    from scipy.spatial.transform import Rotation
-
     middle, target = moving.mean(0), fixed.mean(0)
     turn, _ = Rotation.align_vectors(fixed - target, moving - middle)
     return turn.apply(moving - middle) + target

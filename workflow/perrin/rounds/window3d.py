@@ -98,9 +98,9 @@ def window3d(
     table |= {name: [row[name] for row in history] for name in ROUND_COLUMNS if name != "round"}
     write_table(rounds, table, ROUND_COLUMNS)
     write_json(coverage, coverage_of(found, diameter, system))
-    atoms = (
-        draft_atoms(solution, element) if verdict != "failed" else draft_atoms(_emptied(solution), element)
-    )
+    atoms = draft_atoms(solution, element)
+    if verdict == "failed":
+        atoms = atoms.take(np.zeros(0, int))
     write_atoms(draft, atoms, data.box_size_px, data.pixel_A)
     write_json(
         profile,
@@ -183,11 +183,4 @@ def _unrefined(start: Poses, profile):
     return Solution(
         matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude), np.zeros(n),
         np.radians(start.sigma_deg), np.zeros((0, 3)), np.zeros(0), profile, 1.0,
-    )  # fmt: skip
-
-
-def _emptied(solution):
-    return Solution(
-        solution.rotation, solution.shift_A, solution.amplitude, solution.gain, solution.sigma, np.zeros((0, 3)),
-        np.zeros(0), solution.profile, solution.step_deg,
     )  # fmt: skip
