@@ -23,10 +23,9 @@ from scipy.spatial.transform import Rotation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 from perrin.files.accepted import Frames  # noqa: E402
 from perrin.files.elements import element as element_data  # noqa: E402
-from perrin.files.records import Poses  # noqa: E402
 from perrin.imaging.grids import HALF_TURN  # noqa: E402
 from perrin.imaging.lattice import nearest_distance, rotation_group, sites  # noqa: E402
-from perrin.imaging.rotations import angles_between, quaternions  # noqa: E402
+from perrin.imaging.rotations import angles_between  # noqa: E402
 from perrin.rounds import model as stage_model  # noqa: E402
 from perrin.rounds.average3d import average_by_continuity  # noqa: E402
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
@@ -49,7 +48,7 @@ MOTIONS = {
 
 
 def particle(kind, atoms, metal, seed):
-    """Positions of about `atoms` atoms, angstrom: an irregular ellipsoid of the metal's lattice with small displacements.
+    """Positions of about `atoms` atoms, angstrom: an uneven ellipsoid of the lattice, a little displaced.
 
     kind : plain; vacancies (5 % of the inner atoms missing); adatoms (6 beyond the surface, off lattice sites);
         fault (a stacking fault through the middle); twin (a twin boundary off the middle); long (axes 1:1:2)
@@ -65,7 +64,7 @@ def particle(kind, atoms, metal, seed):
         first = height.min()
         plane = first + layer * round((rng.uniform(-2.5, 2.5) - first) / layer)
         if kind == "twin":
-            mirrored = points - 2 * ((height - plane))[:, None] * normal
+            mirrored = points - 2 * (height - plane)[:, None] * normal
             points = np.r_[points[height > plane - 0.1], mirrored[height > plane + 0.1]]
         else:
             slip = lattice_A / 6 * np.array([1, 1, -2])
@@ -128,7 +127,13 @@ def film(xyz, frames, snr, step, motion, seed, polarity="bright", element="Pt"):
     images -= images.mean((1, 2), keepdims=True)
     centre = corner + box // 2
     data = Frames(
-        images, np.arange(frames), np.arange(frames), centre, (tracked - centre) * PIXEL_A, np.ones(frames), PIXEL_A
+        images,
+        np.arange(frames),
+        np.arange(frames),
+        centre,
+        (tracked - centre) * PIXEL_A,
+        np.ones(frames),
+        PIXEL_A,
     )
     rotation = Rotation.from_quat(truth.quaternion, scalar_first=True).as_matrix()
     return data, rotation, (truth.origin_px - centre) * PIXEL_A
@@ -165,7 +170,8 @@ def score_atoms(found, true, body, hand):
             if len(pairs) < 4:
                 break
             turn, _ = Rotation.align_vectors(
-                true[pairs[:, 1]] - true[pairs[:, 1]].mean(0), placed[pairs[:, 0]] - placed[pairs[:, 0]].mean(0)
+                true[pairs[:, 1]] - true[pairs[:, 1]].mean(0),
+                placed[pairs[:, 0]] - placed[pairs[:, 0]].mean(0),
             )
             placed = turn.apply(placed - placed[pairs[:, 0]].mean(0)) + true[pairs[:, 1]].mean(0)
         pairs = mutual_pairs(placed, true, 1.0)
@@ -182,15 +188,25 @@ def run(options, seed):
     metal = element_data(options.element)
     xyz = particle(options.kind, options.atoms, metal, seed)
     data, true_R, true_s = film(
-        xyz, options.frames, options.snr, options.step, options.motion, seed, options.polarity, options.element
+        xyz,
+        options.frames,
+        options.snr,
+        options.step,
+        options.motion,
+        seed,
+        options.polarity,
+        options.element,
     )
     volume = 4 / 3 * np.pi
-    unit = (metal.lattice_A**3 / {"fcc": 4, "bcc": 2, "hcp": np.sqrt(2)}[metal.system])
+    unit = metal.lattice_A**3 / {"fcc": 4, "bcc": 2, "hcp": np.sqrt(2)}[metal.system]
     radius = (options.atoms * unit / volume) ** (1 / 3)
     extent = 2 * np.linalg.norm(xyz, axis=1).max()
     rng = np.random.default_rng([seed, 79])
     # as classes2d measures it: to some per cent
-    measured = {"diameter_A": 2 * radius * (1 + rng.normal(0, 0.02)), "extent_A": extent * (1 + rng.normal(0, 0.02))}
+    measured = {
+        "diameter_A": 2 * radius * (1 + rng.normal(0, 0.02)),
+        "extent_A": extent * (1 + rng.normal(0, 0.02)),
+    }
     begin = time.process_time()
     solution, facts, verdict, why = average_by_continuity(data, metal, measured)
     lock_s = time.process_time() - begin
@@ -224,7 +240,9 @@ def run(options, seed):
     row["total_s"] = time.process_time() - begin
     row["share"], row["median_deg"], body, hand = consistent(solution.rotation, true_R, group)
     row["found"] = len(solution.xyz_A)
-    row["recall"], row["precision"], row["rmsd_A"], pairs, apart = score_atoms(solution.xyz_A, xyz, body, hand)
+    row["recall"], row["precision"], row["rmsd_A"], pairs, apart = score_atoms(
+        solution.xyz_A, xyz, body, hand
+    )
     if verdict != "failed" and len(pairs) > 4:
         sigma = found.sigma_A[pairs[:, 0]]
         mean_sigma = np.sqrt(np.square(sigma).mean(1, keepdims=True))
@@ -248,47 +266,60 @@ class _Draft:
         self.xyz_A, self.occupancy = xyz_A, occupancy
 
 
+def middle(runs, name):
+    """Median over the runs that have the figure."""
+    values = [r[name] for r in runs if r.get(name) is not None]
+    return float(np.median(values)) if values else np.nan
+
+
+def least(runs, name):
+    """Worst of a share over the runs, in per cent; a run without it counts as nothing."""
+    return 100 * min(r.get(name) or 0.0 for r in runs)
+
+
 def table(files):
     """Print one line of a table for each setting that was run."""
-    rows = [json.loads(line) for file in files for line in Path(file).read_text().splitlines() if line.startswith("{")]
+    rows = [
+        json.loads(line)
+        for file in files
+        for line in Path(file).read_text().splitlines()
+        if line.startswith("{")
+    ]
     settings = {}
     for r in rows:
         key = (r["element"], r["kind"], r["frames"], r["snr"], r["step"], r["motion"], r["polarity"])
         settings.setdefault((r.get("asked", r["atoms"]), *key), []).append(r)
     print(
-        "| atoms | what | frames | SNR | step deg | motion | runs | one solution | poses within 5 deg % | median deg | "
-        "recall % | precision % | RMSD / bound | bars' pull | good, doubtful, failed | wrong and good | CPU s |"
+        "| atoms | what | frames | SNR | step deg | motion | runs | one solution | poses within 5 deg % (least) | "
+        "median deg | recall % (least) | precision % (least) | RMSD / bound | bars' pull | good, doubtful, failed | "
+        "wrong and good | CPU s |"
     )
     print("|" + "---|" * 17)
     for key, runs in sorted(settings.items(), key=str):
         atoms, element, kind, frames, snr, step, motion, polarity = key
-
-        def mid(name):
-            values = [r[name] for r in runs if r.get(name) is not None]
-            return float(np.median(values)) if values else np.nan
-
-        def least(name):
-            values = [r.get(name) or 0.0 for r in runs]
-            return 100 * min(values)
-
         ratio = [r["rmsd_A"] / r["bound_A"] for r in runs if r.get("bound_A") and r.get("rmsd_A")]
         right = [(r.get("share") or r["lock_share"]) >= 0.95 for r in runs]
         verdicts = [sum(r["verdict"] == v for r in runs) for v in ("good", "doubtful", "failed")]
         wrong = sum(
-            r["verdict"] == "good" and (r.get("recall", 0) < 0.97 or r.get("precision", 0) < 0.97) for r in runs
+            r["verdict"] == "good" and (r.get("recall", 0) < 0.97 or r.get("precision", 0) < 0.97)
+            for r in runs
         )
         what = " ".join(w for w in (element, kind, polarity) if w not in ("Pt", "plain", "bright")) or "plain"
+        both = [
+            f"{100 * middle(runs, name):.1f} ({least(runs, name):.1f})"
+            for name in ("share", "recall", "precision")
+        ]
         print(
-            f"| {atoms} | {what} | {frames} | {snr} | {step} | {motion} | {len(runs)} | {sum(right)} | "
-            f"{100 * mid('share'):.1f} (least {least('share'):.1f}) | {mid('median_deg'):.2f} | "
-            f"{100 * mid('recall'):.1f} ({least('recall'):.1f}) | {100 * mid('precision'):.1f} ({least('precision'):.1f}) | "
-            f"{np.median(ratio) if ratio else np.nan:.2f} | {mid('pull'):.2f} | {', '.join(map(str, verdicts))} | {wrong} | "
-            f"{mid('total_s'):.0f} |"
+            f"| {atoms} | {what} | {frames} | {snr} | {step} | {motion} | {len(runs)} | {sum(right)} | {both[0]} | "
+            f"{middle(runs, 'median_deg'):.2f} | {both[1]} | {both[2]} | {np.median(ratio) if ratio else np.nan:.2f} | "
+            f"{middle(runs, 'pull'):.2f} | {', '.join(map(str, verdicts))} | {wrong} | {middle(runs, 'total_s'):.0f} |"
         )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--table", nargs="+")
     parser.add_argument("--atoms", type=int, default=330)
     parser.add_argument("--kind", default="plain")
@@ -302,15 +333,25 @@ def main():
     parser.add_argument("--log", action="store_true")
     options = parser.parse_args()
     if options.table:
-        return table(options.table)
+        table(options.table)
+        return
     if options.log:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     for seed in range(*options.seeds):
         try:
             row = run(options, seed)
         except (ValueError, np.linalg.LinAlgError) as error:
-            row = {"seed": seed, "verdict": "failed", "why": repr(error), "lock_share": 0.0, "atoms": options.atoms}
-            row |= {n: getattr(options, n) for n in ("kind", "frames", "snr", "step", "motion", "element", "polarity")}
+            row = {
+                "seed": seed,
+                "verdict": "failed",
+                "why": repr(error),
+                "lock_share": 0.0,
+                "atoms": options.atoms,
+            }
+            row |= {
+                n: getattr(options, n)
+                for n in ("kind", "frames", "snr", "step", "motion", "element", "polarity")
+            }
         print(json.dumps(row | {"asked": options.atoms}), flush=True)
 
 

@@ -2,9 +2,15 @@
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
-from perrin.atoms.proposals import add_and_remove, empty_sites
+from perrin.atoms.joint import atom_step
+from perrin.atoms.proposals import add_and_remove, empty_sites, nudged
 from perrin.imaging import lattice
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.rotations import quaternions
+from perrin.simulate.images import PLAIN, simulate_boxes
 
 NEAREST_A = lattice.nearest_distance("fcc", 3.92)
 
@@ -36,3 +42,57 @@ def test_a_missing_atom_is_added_and_an_invented_one_dropped(scene, filtered, pa
     assert cKDTree(xyz).query(scene.xyz_A)[0].max() < 0.6
     again = add_and_remove(filtered, scene.xyz_A, scene.occupancy, pair, *poses, NEAREST_A)
     assert again[2:] == (0, 0)
+
+
+def twin(reach_A):
+    """Atoms of two fcc halves that mirror each other across a {111} plane, and the rows of the upper half."""
+    every = lattice.sites("fcc", 3.92, reach_A + 6)
+    normal = np.ones(3) / np.sqrt(3)
+    height = every @ normal
+    upper = every[height > 0.1] - 2 * (height[height > 0.1])[:, None] * normal  # mirrored downwards
+    both = np.concatenate([every[height > -0.1], upper])
+    both = both[np.linalg.norm(both - 0.3, axis=1) < reach_A]
+    both = both[cKDTree(both).query_ball_point(both, 1.1 * NEAREST_A, return_length=True) > 3]  # and itself
+    return both, both @ normal < -0.1
+
+
+def test_hollows_of_a_face_hold_the_next_layer_of_a_twin():
+    """Would catch candidates that only continue the stacking: the layer beyond a twin boundary is in none of them."""
+    atoms, beyond = twin(7.0)
+    kept = atoms[~beyond]
+    tree = cKDTree(empty_sites(kept, NEAREST_A, faults=True))
+    first = beyond & (atoms @ np.ones(3) / np.sqrt(3) > -2.5)
+    near = cKDTree(kept).query_ball_point(atoms[first], 1.1 * NEAREST_A, return_length=True) >= 3
+    assert near.sum() > 8
+    assert tree.query(atoms[first][near])[0].max() < 0.1
+    assert cKDTree(empty_sites(kept, NEAREST_A)).query(atoms[first][near])[0].max() > 1.0
+
+
+def test_a_twin_grows_across_its_boundary():
+    """Would catch a fault that is proposed and not believed, or the stacking's continuation taken in its place."""
+    atoms, beyond = twin(6.0)
+    rng = np.random.default_rng(4)
+    R, s = Rotation.random(150, rng=rng).as_matrix(), rng.normal(0, 0.5, (150, 2))
+    profile = Profile.gaussian(0.42, 0.2)
+    images = simulate_boxes(atoms, quaternions(R), s, 64, 0.358, 1.1, PLAIN, seed=3)
+    filtered, pair = filter_frames(images, 0.358, profile), overlap(profile, profile, 0.358)
+    xyz, level = atoms[~beyond], np.full(len(R), 1.1 * 2 * np.pi * 0.42**2)
+    for _ in range(4):
+        xyz, o, added, _ = add_and_remove(filtered, xyz, np.ones(len(xyz)), pair, R, s, level, NEAREST_A)
+        for _ in range(3):  # a layer is put on the one before: its errors would add up
+            xyz, o, _ = atom_step(filtered, xyz, o, pair, R, s, level)
+    assert added == 0
+    assert len(xyz) == len(atoms)
+    assert cKDTree(xyz).query(atoms)[0].max() < 0.5
+
+
+def test_a_displaced_atom_is_found_where_it_is(scene, filtered, pair, poses):
+    """Would catch a candidate that is judged where the lattice would have it: half an angstrom off it looks grey."""
+    lost = int(np.argmax(np.linalg.norm(scene.xyz_A - scene.xyz_A.mean(0), axis=1)))
+    rest = np.delete(scene.xyz_A, lost, 0)
+    away = (scene.xyz_A[lost] - scene.xyz_A.mean(0)) / np.linalg.norm(scene.xyz_A[lost] - scene.xyz_A.mean(0))
+    side = np.cross(away, [0.3, 0.5, 0.8])
+    wanted = scene.xyz_A[lost] + 0.5 * side / np.linalg.norm(side)
+    points = np.concatenate([rest, wanted[None]])
+    place = nudged(wanted[None], points, np.ones(len(points)), filtered, *poses, pair)
+    assert np.linalg.norm(place[0] - scene.xyz_A[lost]) < 0.2

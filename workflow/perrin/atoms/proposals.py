@@ -1,35 +1,64 @@
 """Atoms to add and to take away: sites that continue the neighbours' lattice, weighed against the frames.
 
 No lattice is assumed beyond that of each atom's own surroundings: where x_j and its neighbour x_k are atoms,
-2 x_j - x_k is a place for one. That follows strain, and grows a twin across its boundary.
+2 x_j - x_k is a place for one, and where three are neighbours of each other, so are the two hollows beside their
+triangle. The first follows strain and fills vacancies; of the hollows on a close-packed face one half continues the
+stacking and the other half is its fault, so that a twin grows across its boundary. A place that holds something is
+moved to where the frames have it before it is judged: in a disordered particle that is half an angstrom away.
 """
 
+import numba
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
 
 from perrin.atoms.sites import nonnegative_solution, point_equations
-from perrin.imaging.blobs import Filtered
+from perrin.imaging.blobs import Filtered, overlap_value, read
+
+NUDGES_A = 0.30, 0.15  # steps, along each axis, by which a place is moved
+SOMETHING = 0.12  # occupancy above which a place is moved before it is judged
 
 
-def empty_sites(xyz_A, nearest_A, least_neighbours=3):
+def empty_sites(xyz_A, nearest_A, least_neighbours=3, closest=0.8, faults=False):
     """(m, 3) places that continue the bonds of the atoms outwards or into vacancies.
 
-    nearest_A : distance of nearest neighbours; sites closer than 0.8 of it to an atom are dropped, as are
+    nearest_A : distance of nearest neighbours; sites nearer than `closest` of it to an atom are dropped, as are
         sites with fewer than least_neighbours atoms within 1.25 of it
+    faults : also the hollows that do not continue the stacking
     """
     tree = cKDTree(xyz_A)
     pairs = tree.query_pairs(1.25 * nearest_A, output_type="ndarray")
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
     points = 2 * xyz_A[pairs[:, 0]] - xyz_A[pairs[:, 1]]
-    points = points[tree.query(points)[0] > 0.8 * nearest_A]
+    if faults:
+        points = np.concatenate([points, hollows(xyz_A, nearest_A)])
+    points = points[tree.query(points)[0] > closest * nearest_A]
     if len(points) < 2:
         return points
     label = fcluster(linkage(points, "average"), 0.45 * nearest_A, "distance")
     centres = np.array([points[label == i].mean(0) for i in range(1, label.max() + 1)])
     distance, _ = tree.query(centres)
     count = tree.query_ball_point(centres, 1.25 * nearest_A, return_length=True)
-    return centres[(distance > 0.8 * nearest_A) & (count >= least_neighbours)]
+    return centres[(distance > closest * nearest_A) & (count >= least_neighbours)]
+
+
+def hollows(xyz_A, nearest_A):
+    """(m, 3) the two places at nearest_A from all three corners of every triangle of mutual neighbours."""
+    near = cKDTree(xyz_A).query_ball_point(xyz_A, 1.25 * nearest_A)
+    sets = [set(rows) for rows in near]
+    corners = [
+        (i, j, k) for i in range(len(xyz_A)) for j in near[i] if j > i for k in sets[i] & sets[j] if k > j
+    ]
+    if not corners:
+        return np.zeros((0, 3))
+    a, b, c = (xyz_A[list(rows)] for rows in zip(*corners))
+    normal = np.cross(b - a, c - a)
+    twice = np.linalg.norm(normal, axis=1, keepdims=True)
+    middle = (a + b + c) / 3
+    height = np.sqrt(np.maximum(nearest_A**2 - np.square(a - middle).sum(1), 0))[:, None]
+    flat = twice[:, 0] > 0.5 * nearest_A**2  # a "triangle" flatter than that bounds no hollow
+    up = (height * normal / np.maximum(twice, 1e-9))[flat]
+    return np.concatenate([middle[flat] + up, middle[flat] - up])
 
 
 def add_and_remove(
@@ -42,21 +71,80 @@ def add_and_remove(
     returns xyz_A, occupancy, number added, number removed
     """
     rows = np.unique(np.linspace(0, len(rotation) - 1, min(frames, len(rotation))).astype(int))
-    candidates = empty_sites(xyz_A, nearest_A)
-    points = np.concatenate([xyz_A, candidates])
     few = Filtered(filtered.coefficient[rows], filtered.step_A, filtered.centre)
-    b, N = point_equations(few, points, rotation[rows], shift_A[rows], amplitude[rows], overlap)
-    found = nonnegative_solution(b, N)
-    found = found / np.median(found[: len(xyz_A)])
-    old = np.flatnonzero(found[: len(xyz_A)] >= drop_below)
-    new = np.flatnonzero(found[len(xyz_A) :] > add_above)
+    seen = few, rotation[rows], shift_A[rows], amplitude[rows], overlap
+    n = len(xyz_A)
+
+    def levels(points):
+        few, R, s, a, K = seen
+        found = nonnegative_solution(*point_equations(few, points, R, s, a, K))
+        return found / np.median(found[:n])
+
+    candidates = empty_sites(xyz_A, nearest_A, closest=0.7, faults=True)
+    found = levels(np.concatenate([xyz_A, candidates]))
+    some = found[n:] > SOMETHING
+    candidates, found = candidates[some], np.r_[found[:n], found[n:][some]]
+    if some.any():
+        candidates = nudged(candidates, np.concatenate([xyz_A, candidates]), found, *seen)
+        apart, _ = cKDTree(xyz_A).query(candidates)
+        candidates = candidates[apart > 0.62 * nearest_A]
+        found = levels(np.concatenate([xyz_A, candidates]))
+    old = np.flatnonzero(found[:n] >= drop_below)
+    new = np.flatnonzero(found[n:] > add_above)
     # of two new sites too close to each other the weaker one goes
-    new = new[np.argsort(-found[len(xyz_A) + new])]
+    new = new[np.argsort(-found[n + new])]
     kept = []
     for i in new:
         if all(np.linalg.norm(candidates[i] - candidates[k]) > 0.62 * nearest_A for k in kept):
             kept.append(i)
     kept = np.array(sorted(kept), int)
     xyz = np.concatenate([xyz_A[old], candidates[kept]])
-    levels = np.concatenate([occupancy[old], np.ones(len(kept))])
-    return xyz, levels, len(kept), len(xyz_A) - len(old)
+    occupancies = np.concatenate([occupancy[old], np.ones(len(kept))])
+    return xyz, occupancies, len(kept), n - len(old)
+
+
+def nudged(candidates, points, occupancy, filtered, rotation, shift_A, amplitude, overlap):
+    """Candidates moved to where the frames, all else taken away, show most of an atom: (m, 3).
+
+    points (n + m, 3), occupancy (n + m,): everything that is there, the candidates at its end
+    """
+    m = len(candidates)
+    weight = np.asarray(amplitude, float)
+    flat = overlap.table, overlap.dq
+    R = np.ascontiguousarray(rotation, float)
+    places = np.array(candidates, float)
+    for step in NUDGES_A:
+        cube = step * (np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), -1).reshape(-1, 3))
+        tried = places[:, None] + cube
+        shown = (read(filtered, tried.reshape(-1, 3), R, shift_A).astype(float) * weight[:, None]).sum(0)
+        everything = np.concatenate([points[:-m], places])
+        others = np.zeros((m, len(cube)))
+        _overlap_with_others(tried, everything, np.asarray(occupancy, float), R, weight**2, *flat, others)
+        places = tried[np.arange(m), np.argmax(shown.reshape(m, -1) - others, axis=1)]
+    return places
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _overlap_with_others(tried, points, occupancy, rotation, weight, table, dq, out):
+    """Overlap of candidate i, put at tried[i, t], with all points but itself (the last len(tried) are candidates)."""
+    count, cube, _ = tried.shape
+    own = len(points) - count
+    reach2 = (table.shape[0] - 2) * dq
+    for i in numba.prange(count):
+        for k in range(len(points)):
+            if k == own + i:
+                continue
+            for t in range(cube):
+                total = 0.0
+                x, y, z = (
+                    tried[i, t, 0] - points[k, 0],
+                    tried[i, t, 1] - points[k, 1],
+                    tried[i, t, 2] - points[k, 2],
+                )
+                for f in range(len(rotation)):
+                    dx = rotation[f, 0, 0] * x + rotation[f, 0, 1] * y + rotation[f, 0, 2] * z
+                    dy = rotation[f, 1, 0] * x + rotation[f, 1, 1] * y + rotation[f, 1, 2] * z
+                    q = dx * dx + dy * dy
+                    if q < reach2:
+                        total += weight[f] * overlap_value(table, dq, q)
+                out[i, t] += occupancy[k] * total

@@ -21,6 +21,9 @@ log = logging.getLogger("perrin")
 
 HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angstrom
 PROFILE_FRAMES = 150
+GROWING = (
+    0.01  # atoms added in the last round, of all, above which another one follows: a twin grows by layers
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def refine(
     R, s, a, gain = solution.rotation, solution.shift_A, solution.amplitude, solution.gain
     xyz, o, step = solution.xyz_A, solution.occupancy, solution.step_deg
     history = []
-    for turn in range(rounds):
+    turn, last = 0, rounds
+    while turn < last:
         profile, factor = joint.fit_profile(
             frames[rows], pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
         )
@@ -133,6 +137,9 @@ def refine(
         still = len(before) == len(xyz) and moved < 0.02
         if still and not (added or removed or mended or changed):
             break
+        turn += 1
+        if turn == last and added > GROWING * len(xyz):
+            last = min(last + 1, 3 * rounds)
     return solution, history
 
 
