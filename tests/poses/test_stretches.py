@@ -5,7 +5,7 @@ import pytest
 
 from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
-from perrin.poses.stretches import bad_stretches, borrow, mend
+from perrin.poses.stretches import bad_stretches, borrow, mend, with_low_runs
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,23 @@ def test_jumps_bracket_a_stretch():
     halves[200:] = halves[200:] @ rotvec_matrices(np.array([[0, 0.6, 0]]))
     assert bad_stretches(halves, 2.0) == [(175, 225)]
     assert bad_stretches(wrong[100:200], 2.0) == [(25, 100)], "in a short movie the longest piece is the path"
+
+
+def test_a_branch_left_without_a_jump_is_told_by_its_likelihood():
+    """Would catch a stretch that ends at its jump's margin, and changes of focus taken for a wrong branch."""
+    rng = np.random.default_rng(3)
+    ratio = (1 + 0.2 * np.sin(np.arange(600) / 130)) * rng.normal(1, 0.08, 600)
+    assert with_low_runs([], ratio) == []
+    assert with_low_runs([(300, 350)], ratio) == [(300, 350)]
+    ratio[240:316] *= 0.84  # left at 240 where two branches cross; the jump at 316 has brought (291, 341)
+    ((first, stop),) = with_low_runs([(291, 341)], ratio)
+    assert 222 <= first <= 260, "smoothing over 9 frames blurs the start"
+    assert 341 <= stop <= 345
+    assert with_low_runs([], ratio) == [], "weak frames without a jump may be right"
+    ratio[450:470] *= 0.5
+    ((first, stop),) = with_low_runs([], ratio)
+    assert first <= 448
+    assert 475 <= stop <= 490
 
 
 def test_a_wrong_stretch_is_tracked_through(scene, filtered, pair, refined):

@@ -9,12 +9,16 @@ rises.
 import logging
 
 import numpy as np
+from scipy.ndimage import label, median_filter
 
-from perrin.imaging.blobs import Filtered
+from perrin.imaging.blobs import Filtered, model_norms
 from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
 
 log = logging.getLogger("perrin")
+
+LOW = 0.93  # of the likelihood expected around there: a wrong branch explains 0.6 to 0.9 of it
+HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
 def bad_stretches(rotation, step_deg, longest=100, jump_factor=3.6, margin=25):
@@ -43,13 +47,42 @@ def bad_stretches(rotation, step_deg, longest=100, jump_factor=3.6, margin=25):
             # a lone jump between two long pieces: look at the frames around it
             found.append((int(edge), int(edge)))
         start = edge
+    return _merged(((a - margin, b + margin) for a, b in found), frames)
+
+
+def _merged(stretches, frames):
+    """Stretches within the movie, those that touch as one, but none that is the whole of it."""
     merged = []
-    for first, stop in sorted((max(a - margin, 0), min(b + margin, frames)) for a, b in found):
+    for first, stop in sorted((max(a, 0), min(b, frames)) for a, b in stretches):
         if merged and first <= merged[-1][1] + 2:
             merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
             merged.append((first, stop))
     return [(a, b) for a, b in merged if a > 0 or b < frames]
+
+
+def with_low_runs(stretches, ratio, shortest=5, margin=10, longest=300):
+    """Bad stretches extended by the runs of low likelihood that they touch, and runs that are hopeless by themselves.
+
+    A path leaves its branch without a jump where two branches cross; what tells is that from there on it explains
+    less. ratio (f,) : log-likelihood over that of a perfect fit; compared with its median over 300 frames around.
+    """
+    frames = len(ratio)
+    smooth = median_filter(ratio, 9, mode="nearest")
+    smooth = smooth / np.maximum(median_filter(ratio, min(301, 2 * (frames // 2) + 1), mode="nearest"), 1e-9)
+    runs, count = label(smooth < LOW)
+    out = [list(stretch) for stretch in stretches]
+    for number in range(1, count + 1):
+        rows = np.flatnonzero(runs == number)
+        if not shortest <= len(rows) <= longest:
+            continue
+        first, stop = int(rows[0]) - margin, int(rows[-1]) + 1 + margin
+        if np.median(smooth[rows]) < HOPELESS:
+            out.append([first, stop])
+        for stretch in out[: len(stretches)]:
+            if rows[0] < stretch[1] and rows[-1] >= stretch[0]:
+                stretch[:] = min(first, stretch[0]), max(stop, stretch[1])
+    return _merged(out, frames)
 
 
 def track_through(
@@ -134,7 +167,8 @@ def mend(
     frames = len(R)
     mean = float(np.median(a))
     changed = 0
-    for first, stop in bad_stretches(R, step_deg, longest):
+    expected = mean**2 * model_norms(xyz_A, occupancy, R, overlap) / 2
+    for first, stop in with_low_runs(bad_stretches(R, step_deg, longest), gain / expected):
         paths = []
         if first > 0:
             paths.append(
