@@ -24,6 +24,7 @@ from perrin.frames.region import (
     region_size,
     window_about,
 )
+from perrin.frames.steps import refine, step_evidence
 
 log = logging.getLogger("perrin")
 
@@ -119,7 +120,7 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         found = _follow(frames, seen, path.walk_px, message, end - begin)
         if path.shadow and good.any():
             # the static field has taken a smeared copy of the shadow with it: put it back, and look again
-            ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.bins)
+            ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.evidence.shape[1:])
             ghost = _unbinned(ghost, frames.shape[1:])
             frames[good] += ghost
             mean[inner] -= ghost * np.sqrt(max(static.mean(), 1e-6))
@@ -128,6 +129,7 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         if gone is not None and gone >= LEAST_BLOCK:
             end = begin + gone
             found = _follow(frames, seen, path.walk_px, message, gone)
+        found = _refined(frames, seen, path.walk_px, found, ~good)
         keep, rows = end - begin, slice(begin, end)
         path.place[rows] = found.place[:keep] + offset
         path.spread_px[rows], path.score[rows] = found.spread[:keep], found.score[:keep]
@@ -215,7 +217,7 @@ def _learn(counts, good, message, pixel_A, radius_A, settings, path):
         "radius %.1f A, step %.1f px, power at the strongest ring %.1f times the noise, %s shadow",
         seen.extent_A,
         path.walk_px,
-        seen.peak,
+        seen.excess.max(),
         "with a" if path.shadow else "no",
     )
     return seen
@@ -229,7 +231,7 @@ class Found(NamedTuple):
     score: np.ndarray
     neighbour: np.ndarray
     message: np.ndarray
-    bins: tuple
+    evidence: np.ndarray
 
 
 def _follow(frames, seen, walk_px, message, keep):
@@ -237,7 +239,14 @@ def _follow(frames, seen, walk_px, message, keep):
     evidence, score = look.weigh(frames, seen)
     place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
     along = centre.along(score, place)
-    return Found(place, spread, along, _neighbour(score, place, seen), kept, score.shape[1:])
+    return Found(place, spread, along, _neighbour(score, place, seen), kept, evidence)
+
+
+def _refined(frames, seen, walk_px, found, blank):
+    """The path as its steps, read from neighbouring frames, say too."""
+    radius_A = 0.9 * seen.extent_A
+    steps, middle = step_evidence(frames, found.place, seen.pixel_A, seen.excess, radius_A)
+    return found._replace(place=refine(found.place, found.evidence, steps, middle, walk_px, blank))
 
 
 def _neighbour(score, place, seen):
