@@ -132,7 +132,7 @@ def refine(place, evidence, steps, middle, walk_px, blank):
 
 
 def _banded(own, beside):
-    """Lower bands of a symmetric matrix of 2 x 2 blocks: own (n, 2, 2) on the diagonal, beside[lag - 1] (n - lag, 2, 2)."""
+    """Lower bands of a symmetric matrix of blocks: own (n, 2, 2) on the diagonal, beside[lag - 1] (n - lag, 2, 2)."""
     n = len(own)
     bands = np.zeros((2 * len(beside) + 2, n, 2))
     bands[0] = own[:, [0, 1], [0, 1]]
