@@ -40,7 +40,9 @@ DEMO = "results/demo/movie/movie.mrc"
 
 # What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
 FACTS = {
-    "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed",
+    "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed "
+    "together",
+    "track_together": "name pixel_size_A polarity x_px y_px box_px first_frame last_frame seed",
     "subtract_graphene": "pixel_size_A",
     "denoise": "seed",
     "classes2d": "element frame_override",
@@ -77,10 +79,25 @@ def section(stage):
                 cfg["window"] = wildcards.window
             elif fact == "movie":
                 cfg["movie"] = movie_path(row["name"])
+            elif fact == "together":
+                cfg["together"] = next(iter(followed_together(wildcards)), None)
             elif fact in OVERRIDES:
                 cfg[fact] = next(iter(override(fact)(wildcards)), None)
             else:
                 cfg[fact] = row[fact]
+        return cfg
+
+    return of
+
+
+def section_of_rows(stage, facts):
+    """cfg of a rule that does a stage for all rows of a movie at once: the stage's section, and facts of each row."""
+
+    def of(wildcards):
+        cfg = {"movie": movie_path(wildcards.trajectory), **config[stage], "rows": []}
+        for name in rows_of_movie(wildcards.trajectory):
+            row = {fact: ROWS[name][fact] for fact in FACTS[facts].split() if fact != "seed"}
+            cfg["rows"].append({**row, "seed": seed_of(config["seed"], stage, name)})
         return cfg
 
     return of
@@ -131,6 +148,18 @@ def movie(wildcards):
     """The movie of a trajectory, or nothing where there is none: track then says so, and others go on."""
     path = movie_path(wildcards.trajectory)
     return [path] if path == DEMO or Path(path).exists() else []
+
+
+def rows_of_movie(trajectory):
+    """Names of the rows that share a trajectory's movie, its own among them, in the sheet's order."""
+    path = os.path.realpath(movie_path(trajectory))
+    return [name for name in TRAJECTORIES if os.path.realpath(movie_path(name)) == path]
+
+
+def followed_together(wildcards):
+    """Where the particles of a movie that has several were followed in one reading; nothing for the only one."""
+    rows = rows_of_movie(wildcards.trajectory)
+    return [f"results/{rows[0]}/together"] if len(rows) > 1 else []
 
 
 def frames_of(window):
@@ -200,6 +229,16 @@ def mb(base, share):
 
     def of(wildcards, input, attempt):
         return int((base + share * input.size_mb) * (1 + 0.5 * (attempt - 1)))
+
+    return of
+
+
+def memory_of_rows(base, each):
+    """Memory of a job [MB] that follows all particles of a movie: a base and so much for each, and by attempt."""
+
+    def of(wildcards, attempt):
+        rows = len(rows_of_movie(wildcards.trajectory))
+        return int((base + each * rows) * (1 + 0.5 * (attempt - 1)))
 
     return of
 

@@ -1,7 +1,9 @@
-# Find the particle, follow it, cut its boxes: the only rule that reads the movie.
+# Find the particle, follow it, cut its boxes. Nothing but this rule and the next reads the movie.
 rule track:
     input:
         movie,
+        # ancient: a further particle of the movie, or one that is mended, does not concern this one
+        ancient(followed_together),
     output:
         tracks="results/{trajectory}/track/tracks.csv",
         particle="results/{trajectory}/track/particle.mrcs",
@@ -16,13 +18,38 @@ rule track:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(2500, 0.05),
-        runtime=minutes(10, 60),
+        mem_mb=mb(1500, 0),
+        runtime=minutes(10, 10),
     params:
         cfg=section("track"),
         code=code("perrin.frames.track"),
     script:
         "../workflow/scripts/track.py"
+
+
+# The particles of one movie in one reading of it, under the name of the first of them: track then takes each one's
+# files from here, or says why it could not be followed, and that costs the others nothing.
+rule track_together:
+    input:
+        movie,
+    output:
+        together=directory("results/{trajectory}/together"),
+        provenance="results/{trajectory}/track_together.provenance.json",
+    log:
+        "logs/{trajectory}/track_together.log",
+    benchmark:
+        "results/{trajectory}/timings/track_together.tsv"
+    conda:
+        "../envs/perrin.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory_of_rows(1500, 250),
+        runtime=minutes(10, 10),
+    params:
+        cfg=section_of_rows("track", "track_together"),
+        code=code("perrin.frames.track"),
+    script:
+        "../workflow/scripts/track_together.py"
 
 
 # Take away what stands still (graphene, liquid, camera) and bring the noise to 1.

@@ -64,7 +64,17 @@ def function_of(rule):
     return re.search(r'stage\.run\(snakemake, "(.*)"\)', text)[1]
 
 
-STAGES = ["demo", "track", "subtract_graphene", "denoise", "classes2d", "average3d", "segment", "window3d"]
+STAGES = [
+    "demo",
+    "track",
+    "track_together",
+    "subtract_graphene",
+    "denoise",
+    "classes2d",
+    "average3d",
+    "segment",
+    "window3d",
+]
 STAGES += ["model", "events", "statistics", "dynamics", "summary", "report"]
 
 

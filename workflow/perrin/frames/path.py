@@ -15,15 +15,8 @@ from scipy import ndimage
 from perrin.files.errors import InputError
 from perrin.frames import centre, look, pixels
 from perrin.frames.energy import BIN_PX
-from perrin.frames.region import (
-    carried,
-    leaves,
-    read_frames,
-    read_region,
-    region_about,
-    region_size,
-    window_about,
-)
+from perrin.frames.reading import read_frames, read_region
+from perrin.frames.region import carried, inside, leaves, region_about, region_size, window_about
 
 log = logging.getLogger("perrin")
 
@@ -75,35 +68,46 @@ def running_mean(values, width):
     return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
-def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, seed, seen_first=None):
     """Follow one particle through frames first .. first + count - 1 of an open movie.
 
     near_px : where to look in the first frames, or None; choose_box : extent_A -> box_px, called once
     settings : first_frames, block_frames, walk_px, shadow, box_px (None where not given)
+    seen_first : what the first frames showed to other particles of this movie, a dict that is added to
     Returns the Path, filled as the blocks are made, and a generator of the blocks in order:
-        (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)).
+        (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)),
+    with what it wants of the movie in between (reading.Wanted), which is to be sent to it.
     """
     path = Path(
         np.zeros((count, 2)), np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count)
     )
-    return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed)
+    shown = {} if seen_first is None else seen_first
+    return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed, shown)
 
 
-def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed, shown):
     field_shape = movie.shape[1:]
-    start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path)
+    start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path, shown)
     size = region_size(radius_A / pixel_A, settings["box_px"])
     region = region_about(start_px, field_shape, size)
     area = (region[1] - region[0]) * (region[3] - region[2])
     block = int(np.clip(BLOCK_BYTES // (4 * area), 100, settings["block_frames"]))
-    seen = message = None
+    seen = message = tail = None
     begin = 0
     while begin < count:
         end = count if count - begin < 1.5 * block else begin + block
         stop = min(count, end + LOOKAHEAD)
         window = window_about(region, field_shape)
-        counts, good, mean = read_region(
-            movie, first + begin, first + stop, region, window, path.faulty, path.mean_count
+        counts, good, mean, tail = yield from read_region(
+            movie,
+            first + begin,
+            first + stop,
+            region,
+            window,
+            path.faulty,
+            path.mean_count,
+            LOOKAHEAD,
+            tail,
         )
         offset = np.array([region[2], region[0]])
         # rows and columns of the window that are the region
@@ -139,9 +143,10 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
             _null(frames, seen, path.walk_px, found.place, good, np.random.default_rng([seed, begin]))
         )
         path.background.append(_background(counts[:keep], good[:keep], found.place[:keep], path, pixel_A))
-        yield begin, counts[:keep], offset, path.place[rows]
         new = region_about(path.place[end - 1], field_shape, size)
         message = carried(found.message, region, new)
+        yield begin, counts[:keep], offset, path.place[rows]
+        del counts, frames, found  # not to be held while the next block is read
         region, begin = new, end
 
 
@@ -156,28 +161,60 @@ def _background(counts, good, place, path, pixel_A):
     )
 
 
-def _find(movie, first, count, pixel_A, near_px, frames_used, path):
-    """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count."""
-    height, width = movie.shape[1:]
-    several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
-    counts = read_frames(movie, first, first + min(several, count))
-    path.mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
-    if path.mean_count <= 0:
+class FirstFrames(NamedTuple):
+    """Of the whole field, from the first frames: mean count, picture (height, width), faulty pixels (m, 2)."""
+
+    mean_count: float
+    picture: np.ndarray
+    faulty: np.ndarray
+
+
+def _first_frames(movie, first, number, area=None):
+    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones, float32; and their mean count."""
+    counts = read_frames(movie, first, first + number, area)
+    mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
+    if mean_count <= 0:
         raise InputError(
-            f"the mean count of the first {len(counts)} frames is {path.mean_count:.3g}; frames must hold electron "
+            f"the mean count of the first {len(counts)} frames is {mean_count:.3g}; frames must hold electron "
             "counts, so give the movie without background subtraction or normalisation"
         )
-    good = ~pixels.blank_frames(counts, path.mean_count)
-    counts = counts if good.all() else counts[good]
-    path.faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
+    good = ~pixels.blank_frames(counts, mean_count)
+    return (counts if good.all() else counts[good]), mean_count
+
+
+def _find(movie, first, count, pixel_A, near_px, frames_used, path, shown):
+    """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count.
+
+    A particle whose place is given is looked for in the window about it alone.
+    """
+    height, width = movie.shape[1:]
+    several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
+    several = min(several, count)
+    counts = None
+    if (first, several) not in shown:
+        counts, mean_count = _first_frames(movie, first, several)
+        faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
+        picture = pixels.repair(counts, faulty).mean(0, dtype=float)
+        shown[first, several] = FirstFrames(mean_count, picture.astype(np.float32), faulty)
+    field = shown[first, several]
+    path.mean_count, path.faulty, path.picture = field.mean_count, field.faulty, field.picture
     if len(path.faulty):
         log.info("%d hot or dead pixels repaired", len(path.faulty))
-    counts = pixels.repair(counts, path.faulty)
-    static = counts.mean(0, dtype=float)
-    path.picture = static.astype(np.float32)
-    start, radius_A, height_sd, _ = look.best_ball(
-        look.mean_energy(counts, static, pixel_A), pixel_A, near_px
-    )
+    corner = np.zeros(2)
+    if near_px is None:
+        if (first, several, pixel_A) not in shown:
+            if counts is None:
+                counts = pixels.repair(_first_frames(movie, first, several)[0], path.faulty)
+            shown[first, several, pixel_A] = look.mean_energy(counts, counts.mean(0, dtype=float), pixel_A)
+        scores = shown[first, several, pixel_A]
+    else:
+        y, x = int(near_px[1]), int(near_px[0])
+        y0, y1, x0, x1 = area = window_about((y, y, x, x), movie.shape[1:])
+        corner = np.array([x0, y0])
+        counts = pixels.repair(_first_frames(movie, first, several, area)[0], inside(path.faulty, area))
+        scores, near_px = look.mean_energy(counts, counts.mean(0, dtype=float), pixel_A), near_px - corner
+    start, radius_A, height_sd, _ = look.best_ball(scores, pixel_A, near_px)
+    start = start + corner
     log.info("found at x %.0f, y %.0f px, radius about %.0f A, height %.1f sd", *start, radius_A, height_sd)
     return start, radius_A
 
