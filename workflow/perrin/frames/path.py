@@ -139,9 +139,7 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         path.block_first.append(begin)
         path.mean_field.append(mean.astype(np.float32))
         path.field_corner.append((window[2], window[0]))
-        path.null_score.append(
-            _null(frames, seen, path.walk_px, found.place, good, np.random.default_rng([seed, begin]))
-        )
+        path.null_score.append(_null(found, seen, path.walk_px, good, np.random.default_rng([seed, begin])))
         path.background.append(_background(counts[:keep], good[:keep], found.place[:keep], path, pixel_A))
         new = region_about(path.place[end - 1], field_shape, size)
         message = carried(found.message, region, new)
@@ -259,7 +257,7 @@ def _learn(counts, good, message, pixel_A, radius_A, settings, path):
 
 
 class Found(NamedTuple):
-    """place (n, 2) px in the region, spread (n,), score (n,), neighbour (n,), message and shape of the bins."""
+    """place (n, 2) px in the region, spread (n,), score (n,), neighbour (n,), message, shape of the bins, score map."""
 
     place: np.ndarray
     spread: np.ndarray
@@ -267,6 +265,7 @@ class Found(NamedTuple):
     neighbour: np.ndarray
     message: np.ndarray
     bins: tuple
+    scores: np.ndarray
 
 
 def _follow(frames, seen, walk_px, message, keep):
@@ -274,7 +273,7 @@ def _follow(frames, seen, walk_px, message, keep):
     evidence, score = look.weigh(frames, seen)
     place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
     along = centre.along(score, place)
-    return Found(place, spread, along, _neighbour(score, place, seen), kept, score.shape[1:])
+    return Found(place, spread, along, _neighbour(score, place, seen), kept, score.shape[1:], score)
 
 
 def _neighbour(score, place, seen):
@@ -290,7 +289,7 @@ def _neighbour(score, place, seen):
     return height
 
 
-def _null(frames, seen, walk_px, place, good, rng):
+def _null(found, seen, walk_px, good, rng):
     """99.9 % of the running score along the best path once nothing holds together.
 
     The particle is erased from its path, every frame is shifted at random, and the best path is sought again.
@@ -298,10 +297,10 @@ def _null(frames, seen, walk_px, place, good, rng):
     rows = np.flatnonzero(good)[:300]
     if len(rows) < 2:
         return 0.0
-    _, score = look.weigh(frames[rows], seen)
+    score = found.scores[rows]
     y, x = np.mgrid[: score.shape[1], : score.shape[2]]
     around = min(1.5 * seen.extent_A / seen.pixel_A / BIN_PX, 0.3 * min(score.shape[1:]))
-    for image, (x0, y0) in zip(score, (place[rows] - 0.5) / BIN_PX):
+    for image, (x0, y0) in zip(score, (found.place[rows] - 0.5) / BIN_PX):
         image[np.hypot(x - x0, y - y0) < around] = 0
         image[:] = np.roll(image, rng.integers(0, image.shape), (0, 1))
     place = centre.follow(look.levelled(look.TEMPER * score), walk_px, jump=NULL_JUMP)[0]
