@@ -31,7 +31,12 @@ STAGES = {
         ),
         ("track/spectrum.npz", None, "mean field, spectrum of the background and facts of the tracking"),
         ("track/field.png", None, "the field of view with the particle and its path"),
-        ("together", None, "of several rows of one movie, below the first: what track takes over, as hard links"),
+        ("track_facts.json", None, "of a row that shares its movie with others: what is asked for it"),
+        (
+            "together",
+            None,
+            "of several rows of one movie, below the first: what track takes over, as hard links",
+        ),
     ],
     "subtract_graphene": [
         (

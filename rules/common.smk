@@ -42,7 +42,7 @@ DEMO = "results/demo/movie/movie.mrc"
 FACTS = {
     "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed "
     "together",
-    "track_together": "name pixel_size_A polarity x_px y_px box_px first_frame last_frame seed",
+    "track_facts": "name pixel_size_A polarity x_px y_px box_px first_frame last_frame seed",
     "subtract_graphene": "pixel_size_A",
     "denoise": "seed",
     "classes2d": "element frame_override",
@@ -65,14 +65,17 @@ localrules:
     all,
 
 
-def section(stage):
-    """cfg of a stage's rule: its config section, the facts of the sheet that it needs, its seed."""
+def section(stage, of_stage=None):
+    """cfg of a stage's rule: its config section, the facts of the sheet that it needs, its seed.
+
+    of_stage : whose section and seed these are, where not its own
+    """
 
     def of(wildcards):
-        row, cfg = ROWS[wildcards.trajectory], dict(config[stage])
+        row, cfg = ROWS[wildcards.trajectory], dict(config[of_stage or stage])
         for fact in FACTS[stage].split():
             if fact == "seed":
-                cfg["seed"] = seed_of(config["seed"], stage, row["name"])
+                cfg["seed"] = seed_of(config["seed"], of_stage or stage, row["name"])
             elif fact == "window":
                 cfg["first_frame"], cfg["last_frame"] = frames_of(wildcards.window)
             elif fact == "window_name":
@@ -90,17 +93,9 @@ def section(stage):
     return of
 
 
-def section_of_rows(stage, facts):
-    """cfg of a rule that does a stage for all rows of a movie at once: the stage's section, and facts of each row."""
-
-    def of(wildcards):
-        cfg = {"movie": movie_path(wildcards.trajectory), **config[stage], "rows": []}
-        for name in rows_of_movie(wildcards.trajectory):
-            row = {fact: ROWS[name][fact] for fact in FACTS[facts].split() if fact != "seed"}
-            cfg["rows"].append({**row, "seed": seed_of(config["seed"], stage, name)})
-        return cfg
-
-    return of
+def movie_alone(wildcards):
+    """cfg of the rule that reads a movie for all its rows: what else it takes is in files."""
+    return {"movie": movie_path(wildcards.trajectory)}
 
 
 def code(module, elements=True, shown=None):
@@ -160,6 +155,16 @@ def followed_together(wildcards):
     """Where the particles of a movie that has several were followed in one reading; nothing for the only one."""
     rows = rows_of_movie(wildcards.trajectory)
     return [f"results/{rows[0]}/together"] if len(rows) > 1 else []
+
+
+def facts_of_rows(wildcards):
+    """What is asked for each row of a movie, as files."""
+    return [f"results/{name}/track_facts.json" for name in rows_of_movie(wildcards.trajectory)]
+
+
+def facts_of_shared(wildcards):
+    """The same of one row, where its movie has others."""
+    return [f"results/{wildcards.trajectory}/track_facts.json"] if followed_together(wildcards) else []
 
 
 def frames_of(window):

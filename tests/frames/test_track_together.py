@@ -61,8 +61,8 @@ def movie(tmp_path_factory):
 def followed(movie, tmp_path_factory):
     """Folder of three particles followed in one reading, with four that cannot be."""
     folder = tmp_path_factory.mktemp("followed") / "together"
-    rows = [{"pixel_size_A": PIXEL_A, **row} for row in [*ROWS, *IMPOSSIBLE]]
-    track_together(movie=movie, together=folder, rows=rows, block_frames=100)
+    rows = [{"pixel_size_A": PIXEL_A, "block_frames": 100, **row} for row in [*ROWS, *IMPOSSIBLE]]
+    track_together(movie=movie, together=folder, facts=rows)
     return folder
 
 
@@ -108,7 +108,7 @@ def test_a_particle_is_taken_over_whole(followed, tmp_path):
 
 def test_a_movie_that_is_not_there_is_said_of_every_particle(tmp_path):
     """Catches a traceback, or silence, where the movie itself cannot be opened."""
-    track_together(movie=tmp_path / "none.mrc", together=tmp_path / "t", rows=[{"name": "a"}, {"name": "b"}])
+    track_together(movie=tmp_path / "none.mrc", together=tmp_path / "t", facts=[{"name": "a"}, {"name": "b"}])
     for name in "ab":
         assert "no such movie" in (tmp_path / "t" / name / "refused.txt").read_text()
 
@@ -129,8 +129,8 @@ def test_frames_are_read_once_for_all(movie, monkeypatch, tmp_path):
     packed = replace(source, stored=whole, stored_window=counted, rows_apart=False)
     monkeypatch.setattr(stage, "open_movie", lambda path: packed)
     rows = [{"pixel_size_A": PIXEL_A, "box_px": 64, **row} for row in ROWS[:2]]
-    rows = [{**row, "first_frame": 0} for row in rows]
-    track_together(movie=movie, together=tmp_path, rows=rows, block_frames=100)
+    rows = [{**row, "first_frame": 0, "block_frames": 100} for row in rows]
+    track_together(movie=movie, together=tmp_path, facts=rows)
     assert (read[120:] == 1).all()
 
 
@@ -138,7 +138,7 @@ def test_two_rows_on_one_particle_are_told(movie, tmp_path, caplog):
     """Catches two trajectories that are one and pass for two."""
     rows = [{"name": name, "pixel_size_A": PIXEL_A, "box_px": 64, "last_frame": 79} for name in ("a", "b")]
     with caplog.at_level(logging.WARNING, "perrin"):
-        track_together(movie=movie, together=tmp_path, rows=rows)
+        track_together(movie=movie, together=tmp_path, facts=rows)
     assert "a and b follow the same particle" in caplog.text
 
 

@@ -49,8 +49,8 @@ def write(**arguments):
 def write_together(**arguments):
     if arguments["movie"].endswith("broken.mrc"):
         raise InputError("broken beyond repair")
-    for row in arguments["rows"]:
-        folder = Path(arguments["together"]) / row["name"]
+    for facts in arguments["facts"]:
+        folder = Path(arguments["together"]) / Path(facts).parts[1]
         folder.mkdir(parents=True)
         (folder / "tracks.csv").write_text("tracks")
 

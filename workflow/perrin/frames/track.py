@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perrin.files.atomic import whole, write_text
+from perrin.files.atomic import read_json, whole, write_json, write_text
 from perrin.files.errors import InputError
 from perrin.files.movies import open_movie
 from perrin.files.tables import sidecar
@@ -73,7 +73,7 @@ def track(
     if together is not None:
         _take_over(Path(together) / name, outputs)
         return
-    facts = {
+    asked = {
         "name": name,
         "pixel_size_A": pixel_size_A,
         "polarity": polarity,
@@ -83,8 +83,6 @@ def track(
         "first_frame": first_frame,
         "last_frame": last_frame,
         "seed": seed,
-    }
-    settings = {
         "first_frames": first_frames,
         "block_frames": block_frames,
         "margin_A": margin_A,
@@ -93,52 +91,42 @@ def track(
         "smoother": smoother,
     }
     source = open_movie(movie)
-    asks = tracker(source, outputs, facts, settings, {})
+    asks = tracker(source, outputs, asked, {})
     for _, _, error in in_one_pass(source, {name: asks}):
         if error:
             raise error
 
 
-def track_together(
-    *,
-    movie,
-    together,
-    rows,
-    first_frames=100,
-    block_frames=1200,
-    margin_A=5.0,
-    walk_px=None,
-    shadow=True,
-    smoother="total_variation",
-):
+def track_facts(*, facts, **arguments):
+    """Write what is asked for one of several particles of a movie: the arguments of `track`, for track_together.
+
+    facts : json
+    """
+    write_json(facts, arguments)
+
+
+def track_together(*, movie, together, facts):
     """Follow several particles of one movie, which is read once for all; each result is that of `track` alone.
 
     together : folder to write; in it for each particle a folder by its name with tracks.csv, particle.mrcs,
     spectrum.npz and field.png, or, where it cannot be tracked, refused.txt with the reason: the others go on
-    rows : a dict of facts per particle, as the arguments of `track`: name, pixel_size_A, polarity, x_px, y_px, box_px,
-    first_frame, last_frame, seed; all but the name may be left out. Other arguments : see `track`
+    facts : for each particle a dict of arguments of `track`, or a json of them; the name must be among them
     """
-    settings = {
-        "first_frames": first_frames,
-        "block_frames": block_frames,
-        "margin_A": margin_A,
-        "walk_px": walk_px,
-        "shadow": shadow,
-        "smoother": smoother,
-    }
-    folders = {row["name"]: Path(together) / row["name"] for row in rows}
+    facts = [asked if isinstance(asked, dict) else read_json(asked) for asked in facts]
+    folders = {asked["name"]: Path(together) / asked["name"] for asked in facts}
     refusals, trackers, paths, seen_first = {}, {}, {}, {}
     try:
         source = open_movie(movie)
     except InputError as error:
         refusals = dict.fromkeys(folders, error)
-        rows = ()
-    for row in rows:
-        outputs = {key: folders[row["name"]] / file for key, file in FILES.items()}
+        facts = ()
+    for asked in facts:
+        name = asked["name"]
+        outputs = {key: folders[name] / file for key, file in FILES.items()}
         try:
-            trackers[row["name"]] = tracker(source, outputs, row, settings, seen_first)
+            trackers[name] = tracker(source, outputs, {**track.__kwdefaults__, **asked}, seen_first)
         except InputError as error:
-            refusals[row["name"]] = error
+            refusals[name] = error
     for name, path, error in in_one_pass(source, trackers) if trackers else ():
         if error:
             refusals[name] = error

@@ -43,18 +43,17 @@ class Followed(NamedTuple):
     place: np.ndarray
 
 
-def tracker(source, outputs, facts, settings, seen_first):
+def tracker(source, outputs, asked, seen_first):
     """First frame and generator of a particle: it yields what it wants of the movie, writes, and returns Followed.
 
-    outputs : {key of FILES: path}; facts : arguments of `track` for one particle; settings : its other arguments
-    seen_first : see follow_movie
+    outputs : {key of FILES: path}; asked : {argument of `track`: value}; seen_first : see follow_movie
     """
-    facts = {key: None if _empty(value) else value for key, value in facts.items()}
-    name = facts.get("name") or source.path
-    pixel_A = pixel_size(source, facts.get("pixel_size_A"))
-    first, last = _frames(source, name, facts.get("first_frame"), facts.get("last_frame"))
-    near = _place(source, name, facts.get("x_px"), facts.get("y_px"))
-    box = facts.get("box_px")
+    asked = {key: None if _empty(value) else value for key, value in asked.items()}
+    name = asked["name"] or source.path
+    pixel_A = pixel_size(source, asked["pixel_size_A"])
+    first, last = _frames(source, name, asked["first_frame"], asked["last_frame"])
+    near = _place(source, name, asked["x_px"], asked["y_px"])
+    box = asked["box_px"]
     if box is not None:
         box = int(box)
         if box < 16 or box % 2:
@@ -64,22 +63,15 @@ def tracker(source, outputs, facts, settings, seen_first):
     def choose_box(extent_A):
         if box is not None:
             return box
-        size = int(np.ceil(2 * (extent_A + settings["margin_A"]) / pixel_A / 16) * 16)
+        size = int(np.ceil(2 * (extent_A + asked["margin_A"]) / pixel_A / 16) * 16)
         return _refuse_large(source, name, size)
 
+    count, seed = last - first + 1, asked["seed"]
     path, blocks = follow_movie(
-        source,
-        first,
-        last - first + 1,
-        pixel_A,
-        near,
-        choose_box,
-        {**settings, "box_px": box},
-        facts.get("seed") or 0,
-        seen_first,
+        source, first, count, pixel_A, near, choose_box, {**asked, "box_px": box}, seed, seen_first
     )
-    sign = {"bright": 1.0, "dark": -1.0}[facts.get("polarity") or "bright"]
-    return first, _written(path, blocks, outputs, name, first, pixel_A, sign, source, settings["smoother"])
+    sign = {"bright": 1.0, "dark": -1.0}[asked["polarity"]]
+    return first, _written(path, blocks, outputs, name, first, pixel_A, sign, source, asked["smoother"])
 
 
 def _written(path, blocks, outputs, name, first, pixel_A, sign, source, smoother):
