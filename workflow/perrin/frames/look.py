@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit, prange
 from scipy import fft
 
 from perrin.frames import centre, energy
@@ -62,10 +63,18 @@ def mean_of(counts, good):
 def normalised(counts, static, good):
     """(counts - static) / sqrt(mean count), float32; frames that are not good become zero."""
     mean = max(float(static.mean()), 1e-6)
-    out = counts - static.astype(np.float32)
-    out *= np.float32(1 / np.sqrt(mean))
-    out[~good] = 0
+    out = np.empty(counts.shape, np.float32)
+    _normalise(counts, static.astype(np.float32), good, np.float32(1 / np.sqrt(mean)), out)
     return out
+
+
+@njit(cache=True, parallel=True)
+def _normalise(counts, static, good, scale, out):
+    for frame in prange(len(counts)):
+        for row in range(counts.shape[1]):
+            for column in range(counts.shape[2]):
+                value = np.float32(counts[frame, row, column]) - static[row, column]
+                out[frame, row, column] = value * scale if good[frame] else np.float32(0)
 
 
 def mean_energy(counts, static, pixel_A):
