@@ -10,6 +10,7 @@ OTHER_WALK_PX = 2.0  # one that passes goes faster
 OTHER_FRAMES = 9  # running mean of its score
 CORE = 1.0  # radii of the followed particle within which nothing is told apart
 PROFILE_FRAMES = 200
+OWN_SHARE = 1.5  # of the particle's own mean score about it is put down to itself: it is not round, and turns
 LEAP_PX = 8.0  # step of a path that may be one onto another particle
 BEFORE = (5, 25)  # frames
 PRESENT = 2.2  # sd of the running score; noise reaches 2.0
@@ -34,7 +35,7 @@ def another(score, place, extent_px):
     left = np.empty_like(score)
     for frame, (column, row) in enumerate(at):
         apart = np.hypot(x - column, y - row).astype(np.float32)
-        left[frame] = score[frame] - here[frame] * np.interp(apart, rings, tail, right=0.0)
+        left[frame] = score[frame] - OWN_SHARE * here[frame] * np.interp(apart, rings, tail, right=0.0)
         left[frame][apart < CORE * radius] = 0
     before = _before(left, place)
     found = centre.follow(look.levelled(look.TEMPER * left), OTHER_WALK_PX)[0]

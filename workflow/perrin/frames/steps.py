@@ -104,6 +104,8 @@ def refine(place, evidence, steps, middle, walk_px, blank):
     pull, hold = parabola(evidence, (place - 0.5) / BIN_PX, PLACE_STEP)
     pull, hold = PLACE_TEMPER * pull / BIN_PX, PLACE_TEMPER * hold / BIN_PX**2
     pull[blank], hold[blank] = 0, 0
+    # a leap stays one: pulled together, it would put the frames on either side between its ends
+    whole = np.linalg.norm(np.diff(place, axis=0), axis=1) < REACH_PX
     x = place.copy()
     for _ in range(ROUNDS):
         gradient = pull - np.einsum("nij,nj->ni", hold, x - place)
@@ -116,7 +118,7 @@ def refine(place, evidence, steps, middle, walk_px, blank):
             temper = STEP_TEMPER / len(steps) * known
             slope, bend = slope * temper[:, None] / STEP_PX, bend * temper[:, None, None] / STEP_PX**2
             if lag == 1:
-                rest = 1 / (walk_px**2 + (step**2).sum(1) / RARE_STEP**2)
+                rest = whole / (walk_px**2 + (step**2).sum(1) / RARE_STEP**2)
                 slope -= rest[:, None] * step
                 bend += rest[:, None, None] * np.eye(2)
             gradient[lag:] += slope

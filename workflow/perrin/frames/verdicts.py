@@ -16,13 +16,14 @@ NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
 DOUBTFUL = 2.0
 PLAIN_SCORE = 4.0  # sd; above, the particle stands out whatever shuffled frames reach
 LOST_SHARE = 0.3  # of the median score
-UNSURE_PX = 4.0  # spread of the place; 2.5 at most where the particle is plain
+UNSURE_PX = 3.0  # spread of the place; 2.5 at most where the particle is plain
 LEAP_WALKS = 5.0  # the same after a gap: times the walk over it
 LEAP_FRAMES = 3  # next to a leap that may be on either side of it
-WAS_THERE = 1.0  # sd of the score where the path leaps to, in the frames before: something was there
+WAS_THERE = 0.8  # sd of the score where the path leaps to, in the frames before: something was there
 RIM = (
     1.3  # radii from the border within which the particle's own score is too unlike itself to tell another's
 )
+MEETING_FRAMES = 25  # after an encounter, in which the two are not yet told apart
 PASSING_FRAMES = 120  # that another particle takes to pass
 TOUCH = 1.8  # radii between two particles that overlap; where the energy has fallen to 3 % is 1.1 radii
 
@@ -37,7 +38,7 @@ def verdicts(path, running, field_shape, pixel_A):
         limit = min(max(high, LEAST_SCORE), most)
         lost[begin:end] = running[begin:end] < limit
         few = running_mean(path.score[begin:end], 3)
-        low[begin:end] = (few < max(limit, most)) | (path.score[begin:end] < limit)
+        low[begin:end] = np.minimum(few, path.score[begin:end]) < most
     # the running mean knows a gap by its middle: it reaches as far as the frames themselves are low
     lost |= path.spread_px > UNSURE_PX
     lost = ndimage.binary_dilation(lost, iterations=SCORE_FRAMES, mask=lost | low)
@@ -62,23 +63,26 @@ def _closed(frames, most):
 def _mistaken(path, lost, crowded, beside):
     """The lost frames, and those in which the path may have been on another particle, (n,) bool.
 
-    A path that goes over to another particle comes back by a leap, sooner or later. What lies between two leaps that
-    end where they began is not the particle's, nor what lies between a leap and an encounter with another one.
+    A path that goes over to another particle comes back by a leap, sooner or later, and to a place at which something
+    was before. What lies between two leaps that end where they began is then not the particle's, nor what lies
+    between such a leap and an encounter with another one.
     """
     sure = np.flatnonzero(~lost & ~path.blank)
     before, after = sure[:-1], sure[1:]
     length = np.linalg.norm(path.place[after] - path.place[before], axis=1)
     long = length > np.maximum(LEAP_PX, LEAP_WALKS * path.walk_px * np.sqrt(after - before))
     leaps = list(zip(before[long], after[long], length[long]))
+    was_there = ndimage.maximum_filter1d(path.before, LEAP_FRAMES, origin=-(LEAP_FRAMES // 2)) > WAS_THERE
     out = lost.copy()
     for number, (here, there, far) in enumerate(leaps):
         out[max(here - LEAP_FRAMES + 1, 0) : there + LEAP_FRAMES] = True
         for _, back, _ in leaps[number + 1 :]:
             home = np.linalg.norm(path.place[back] - path.place[here])
-            if back - here < PASSING_FRAMES and home < max(far / 2, LEAP_PX):
+            full = was_there[back] or crowded[max(back - MEETING_FRAMES, 0) : back].any()
+            if back - here < PASSING_FRAMES and home < max(far / 2, LEAP_PX) and full:
                 out[here + 1 : back] = True
         met = np.flatnonzero(crowded[max(there - PASSING_FRAMES, 0) : there])
-        if len(met) and path.before[there : there + LEAP_FRAMES].max() > WAS_THERE:
+        if len(met) and was_there[there]:
             out[max(there - PASSING_FRAMES, 0) + met[-1] : there] = True
         # before an encounter only where the other one is there already: a particle may jump by itself
         met = np.flatnonzero(crowded[here : here + PASSING_FRAMES])
