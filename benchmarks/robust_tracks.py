@@ -23,6 +23,8 @@ from perrin.simulate.write import write_movie  # noqa: E402
 from perrin.stage import limited  # noqa: E402
 
 LOST_PX, FRAMES, FIELD = 10.0, 600, 150
+AROUND = 6  # frames about a disturbance
+NEAR_PX = 62  # distance of the second particle: 1.2 times the sum of the radii
 
 
 def spec(seed):
@@ -65,6 +67,19 @@ def spec(seed):
     }
 
 
+def undisturbed(one, place):
+    """Frames (n,) bool more than AROUND frames from any disturbance, without the second particle within NEAR_PX."""
+    frame = np.arange(FRAMES)
+    calm = np.ones(FRAMES, bool)
+    for first, last in ((60, 64), (149, 150), (500, 515)):
+        calm &= (frame < first - AROUND) | (frame > last + AROUND)
+    (other,) = one["others"]
+    path, (first, last) = np.array(other["motion"]["path"]), other["present"]
+    way = np.stack([np.interp(frame, path[:, 0], path[:, axis]) for axis in (1, 2)], 1)
+    present = (frame >= first) & (frame <= last)
+    return calm & ~(present & (np.linalg.norm(way - place, axis=1) < NEAR_PX))
+
+
 def score(seed, folder):
     one = spec(seed)
     truth = write_movie(one, folder / "movie.mrc", folder / "truth")
@@ -74,13 +89,15 @@ def score(seed, folder):
     table = pd.read_csv(files["tracks"])
     mass = np.array([xyz.mean(0) for *_, xyz in truth.states])[truth.state - 1]
     lab = np.einsum("nij,nj->ni", matrices(truth.quaternion), mass)
-    off = table[["x_px", "y_px"]].to_numpy() - truth.origin_px - lab[:, :2] / truth.spec["pixel_size_A"]
+    place = truth.origin_px + lab[:, :2] / truth.spec["pixel_size_A"]
+    off = table[["x_px", "y_px"]].to_numpy() - place
     seen = np.isin(truth.flag, ["ok", "edge"])
     whole = truth.flag == "ok"
     away = np.linalg.norm(off, axis=1)
     lost = seen & (away > LOST_PX)
     called_ok = (table.verdict == "ok").to_numpy()
     near = off[seen & ~lost]
+    calm = whole & undisturbed(one, place)
     return {
         "seed": seed,
         "snr": one["snr"],
@@ -91,6 +108,7 @@ def score(seed, folder):
         "nothing seen": int((~seen).sum()),
         "nothing seen, called ok": int((~seen & called_ok).sum()),
         "whole and found, not called ok %": 100 * (~called_ok & whole & ~lost).sum() / whole.sum(),
+        "of the undisturbed %": 100 * (~called_ok & calm & ~lost).sum() / calm.sum(),
     }
 
 

@@ -23,7 +23,7 @@ SHARED = {
 # stage: [(path below results/{trajectory}/, where its columns stand or None, what it is)]
 STAGES = {
     "track": [
-        ("track/tracks.csv", "perrin.frames.track:COLUMNS", "where the particle is, frame by frame"),
+        ("track/tracks.csv", "perrin.frames.tracker:COLUMNS", "where the particle is, frame by frame"),
         (
             "track/particle.mrcs",
             None,
@@ -31,6 +31,12 @@ STAGES = {
         ),
         ("track/spectrum.npz", None, "mean field, spectrum of the background and facts of the tracking"),
         ("track/field.png", None, "the field of view with the particle and its path"),
+        ("track_facts.json", None, "of a row that shares its movie with others: what is asked for it"),
+        (
+            "together",
+            None,
+            "of several rows of one movie, below the first: what track takes over, as hard links",
+        ),
     ],
     "subtract_graphene": [
         (

@@ -40,7 +40,9 @@ DEMO = "results/demo/movie/movie.mrc"
 
 # What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
 FACTS = {
-    "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed",
+    "track": "movie name pixel_size_A frame_rate_hz polarity x_px y_px box_px first_frame last_frame dose_e_px seed "
+    "together",
+    "track_facts": "name pixel_size_A polarity x_px y_px box_px first_frame last_frame seed",
     "subtract_graphene": "pixel_size_A",
     "denoise": "seed",
     "classes2d": "element frame_override",
@@ -63,20 +65,25 @@ localrules:
     all,
 
 
-def section(stage):
-    """cfg of a stage's rule: its config section, the facts of the sheet that it needs, its seed."""
+def section(stage, of_stage=None):
+    """cfg of a stage's rule: its config section, the facts of the sheet that it needs, its seed.
+
+    of_stage : whose section and seed these are, where not its own
+    """
 
     def of(wildcards):
-        row, cfg = ROWS[wildcards.trajectory], dict(config[stage])
+        row, cfg = ROWS[wildcards.trajectory], dict(config[of_stage or stage])
         for fact in FACTS[stage].split():
             if fact == "seed":
-                cfg["seed"] = seed_of(config["seed"], stage, row["name"])
+                cfg["seed"] = seed_of(config["seed"], of_stage or stage, row["name"])
             elif fact == "window":
                 cfg["first_frame"], cfg["last_frame"] = frames_of(wildcards.window)
             elif fact == "window_name":
                 cfg["window"] = wildcards.window
             elif fact == "movie":
                 cfg["movie"] = movie_path(row["name"])
+            elif fact == "together":
+                cfg["together"] = next(iter(followed_together(wildcards)), None)
             elif fact in OVERRIDES:
                 cfg[fact] = next(iter(override(fact)(wildcards)), None)
             else:
@@ -84,6 +91,11 @@ def section(stage):
         return cfg
 
     return of
+
+
+def movie_alone(wildcards):
+    """cfg of the rule that reads a movie for all its rows: what else it takes is in files."""
+    return {"movie": movie_path(wildcards.trajectory)}
 
 
 def code(module, elements=True, shown=None):
@@ -131,6 +143,28 @@ def movie(wildcards):
     """The movie of a trajectory, or nothing where there is none: track then says so, and others go on."""
     path = movie_path(wildcards.trajectory)
     return [path] if path == DEMO or Path(path).exists() else []
+
+
+def rows_of_movie(trajectory):
+    """Names of the rows that share a trajectory's movie, its own among them, in the sheet's order."""
+    path = os.path.realpath(movie_path(trajectory))
+    return [name for name in TRAJECTORIES if os.path.realpath(movie_path(name)) == path]
+
+
+def followed_together(wildcards):
+    """Where the particles of a movie that has several were followed in one reading; nothing for the only one."""
+    rows = rows_of_movie(wildcards.trajectory)
+    return [f"results/{rows[0]}/together"] if len(rows) > 1 else []
+
+
+def facts_of_rows(wildcards):
+    """What is asked for each row of a movie, as files."""
+    return [f"results/{name}/track_facts.json" for name in rows_of_movie(wildcards.trajectory)]
+
+
+def facts_of_shared(wildcards):
+    """The same of one row, where its movie has others."""
+    return [f"results/{wildcards.trajectory}/track_facts.json"] if followed_together(wildcards) else []
 
 
 def frames_of(window):
@@ -200,6 +234,16 @@ def mb(base, share):
 
     def of(wildcards, input, attempt):
         return int((base + share * input.size_mb) * (1 + 0.5 * (attempt - 1)))
+
+    return of
+
+
+def memory_of_rows(base, each):
+    """Memory of a job [MB] that follows all particles of a movie: a base and so much for each, and by attempt."""
+
+    def of(wildcards, attempt):
+        rows = len(rows_of_movie(wildcards.trajectory))
+        return int((base + each * rows) * (1 + 0.5 * (attempt - 1)))
 
     return of
 

@@ -1,7 +1,10 @@
-# Find the particle, follow it, cut its boxes: the only rule that reads the movie.
+# Find the particle, follow it, cut its boxes. Nothing but this rule and the next reads the movie.
 rule track:
     input:
         movie,
+        facts_of_shared,
+        # ancient: a further particle of the movie, or one that is mended, does not concern this one
+        ancient(followed_together),
     output:
         tracks="results/{trajectory}/track/tracks.csv",
         particle="results/{trajectory}/track/particle.mrcs",
@@ -16,13 +19,63 @@ rule track:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(2500, 0.05),
-        runtime=minutes(10, 60),
+        mem_mb=mb(1500, 0),
+        runtime=minutes(10, 10),
     params:
         cfg=section("track"),
         code=code("perrin.frames.track"),
     script:
         "../workflow/scripts/track.py"
+
+
+# What is asked for one of several particles of a movie. By this file alone does Snakemake learn whose track is out
+# of date: the reading below is made anew for all of them whenever it is for one.
+rule track_facts:
+    input:
+        movie,
+    output:
+        facts="results/{trajectory}/track_facts.json",
+        provenance="results/{trajectory}/track_facts.provenance.json",
+    log:
+        "logs/{trajectory}/track_facts.log",
+    benchmark:
+        "results/{trajectory}/timings/track_facts.tsv"
+    conda:
+        "../envs/perrin.yaml"
+    resources:
+        mem_mb=mb(500, 0),
+        runtime=minutes(5, 0),
+    params:
+        cfg=section("track_facts", "track"),
+        code=code("perrin.frames.track"),
+    script:
+        "../workflow/scripts/track_facts.py"
+
+
+# The particles of one movie in one reading of it, under the name of the first of them: track then takes each one's
+# files from here, or says why it could not be followed, and that costs the others nothing.
+rule track_together:
+    input:
+        movie,
+        facts=facts_of_rows,
+    output:
+        together=directory("results/{trajectory}/together"),
+        provenance="results/{trajectory}/track_together.provenance.json",
+    log:
+        "logs/{trajectory}/track_together.log",
+    benchmark:
+        "results/{trajectory}/timings/track_together.tsv"
+    conda:
+        "../envs/perrin.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory_of_rows(1500, 250),
+        runtime=minutes(10, 10),
+    params:
+        cfg=movie_alone,
+        code=code("perrin.frames.track"),
+    script:
+        "../workflow/scripts/track_together.py"
 
 
 # Take away what stands still (graphene, liquid, camera) and bring the noise to 1.

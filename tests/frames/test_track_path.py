@@ -5,6 +5,7 @@ import pytest
 
 from perrin.files.errors import InputError
 from perrin.frames.path import follow_movie
+from perrin.frames.reading import Wanted
 from perrin.imaging.rotations import matrices
 from perrin.simulate.movie import simulate_movie
 
@@ -44,7 +45,21 @@ def followed(counts, near=None, **changes):
     path, blocks = follow_movie(
         Frames(counts), 0, len(counts), 0.358, near, lambda extent_A: 64, {**SETTINGS, **changes}, 0
     )
-    return path, list(blocks)
+    return path, list(answered(Frames(counts), blocks))
+
+
+def answered(movie, blocks):
+    """The blocks of one particle, whose wishes are read from the movie."""
+    reply = None
+    while True:
+        try:
+            block = blocks.send(reply)
+        except StopIteration:
+            return
+        if isinstance(block, Wanted):
+            reply = movie.window(*block)
+        else:
+            reply = yield block
 
 
 def rmse(path, place):

@@ -10,12 +10,12 @@ import pytest
 from runs import PROJECT, new_folder
 
 STAGE = '''
-from perrin.act import write
+from perrin import act
 
 
 def {name}(**arguments):
     """Stand in for the stage."""
-    write(**arguments)
+    act.{kind}(**arguments)
 '''
 ACT = '''
 import os
@@ -46,6 +46,15 @@ def write(**arguments):
             Path(value).write_text(f"{name}\\n")
 
 
+def write_together(**arguments):
+    if arguments["movie"].endswith("broken.mrc"):
+        raise InputError("broken beyond repair")
+    for facts in arguments["facts"]:
+        folder = Path(arguments["together"]) / Path(facts).parts[1]
+        folder.mkdir(parents=True)
+        (folder / "tracks.csv").write_text("tracks")
+
+
 def write_windows(**arguments):
     write(**arguments)
     ends = [(0, 99), (100, 199), (200, 299)]
@@ -59,11 +68,11 @@ def write_windows(**arguments):
 
 
 def stages():
-    """{module: function} of every script."""
+    """{module: [functions]} of every script."""
     found = {}
     for script in sorted((PROJECT / "workflow" / "scripts").glob("*.py")):
         if match := re.search(r'stage\.run\(snakemake, "(.*)\.(\w+)"\)', script.read_text()):
-            found[match[1]] = match[2]
+            found.setdefault(match[1], []).append(match[2])
     return found
 
 
@@ -85,13 +94,14 @@ def project(tmp_path_factory):
         PROJECT / "workflow" / "perrin" / "files", library / "files", dirs_exist_ok=True, ignore=ignore
     )
     (library / "act.py").write_text(ACT)
-    for module, function in stages().items():
+    for module, functions in stages().items():
         path = home / "workflow" / Path(*module.split(".")).with_suffix(".py")
         path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").write_text("")
-        text = STAGE.format(name=function)
-        if function == "segment":
-            text = text.replace("import write", "import write_windows as write")
+        text = ""
+        for function in functions:
+            kind = {"segment": "write_windows", "track_together": "write_together"}.get(function, "write")
+            text += STAGE.format(name=function, kind=kind)
         path.write_text(text)
     strain = library / "states" / "strain.py"
     strain.write_text('"""Strain."""\n\nLIMIT = 1\n')

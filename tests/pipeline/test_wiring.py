@@ -64,8 +64,9 @@ def function_of(rule):
     return re.search(r'stage\.run\(snakemake, "(.*)"\)', text)[1]
 
 
-STAGES = ["demo", "track", "subtract_graphene", "denoise", "classes2d", "average3d", "segment", "window3d"]
-STAGES += ["model", "events", "statistics", "dynamics", "summary", "report"]
+STAGES = ["demo", "track", "track_facts", "track_together", "subtract_graphene", "denoise", "classes2d"]
+STAGES += ["average3d", "segment", "window3d", "model", "events", "statistics", "dynamics", "summary"]
+STAGES += ["report"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

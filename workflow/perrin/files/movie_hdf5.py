@@ -9,11 +9,15 @@ from perrin.files.errors import InputError
 from perrin.files.movie_tiff import ANGSTROM
 from perrin.files.movies import Movie
 
+CACHE_BYTES = (
+    64_000_000  # of unpacked chunks: the library's 1 MB would unpack a chunk of many frames again and again
+)
+
 
 def open_hdf5(path):
     """A movie from Velox EMD (Data/Image/*/Data, frames last) or the one dataset (frame, y, x) of HDF5."""
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
     except OSError as error:
         raise InputError(f"{path}: truncated or damaged HDF5 ({error}); copy it again") from error
     images = file.get("Data/Image")
@@ -65,7 +69,10 @@ def _velox(path, file, images):
 
 def _movie(path, data, shape, pixel_A, frame_time_s, kind, sections, window):
     pixel_A = float(f"{pixel_A:.7g}") if pixel_A and np.isfinite(pixel_A) and pixel_A > 0 else None
-    return Movie(path, tuple(shape), data.dtype, pixel_A, frame_time_s, None, kind, sections, window)
+    plain = data.chunks is None and kind == "HDF5"
+    return Movie(
+        path, tuple(shape), data.dtype, pixel_A, frame_time_s, None, kind, sections, window, rows_apart=plain
+    )
 
 
 def _is_movie(item):

@@ -63,7 +63,7 @@ def open_tiff(path):
 
     read = mrc.readers(path, stored, series.dataoffset, shape) if contiguous else (unpacked, None)
     pixel_A, frame_time_s = _calibration(tiff, page)
-    return Movie(path, shape, dtype, pixel_A, frame_time_s, None, "TIFF", *read)
+    return Movie(path, shape, dtype, pixel_A, frame_time_s, None, "TIFF", *read, rows_apart=contiguous)
 
 
 def _check(path, tiff, series, shape):

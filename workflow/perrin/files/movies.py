@@ -41,6 +41,7 @@ class Movie:
     stored : function (first, stop) -> frames first..stop-1 as the file has them; use sections or read
     stored_window : function (first, stop, (y0, y1, x0, x1)) -> only that part of them, where the file allows to
     read less than whole frames; None where it does not; use window
+    rows_apart : whether rows of a frame that nobody wants cost nothing: those of plain stacks, not of packed ones
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Movie:
     kind: str
     stored: Callable
     stored_window: Callable | None = None
+    rows_apart: bool = False
 
     def sections(self, first, stop):
         """Frames first..stop-1 as (n, y, x) in the file's own numbers; only these are read.
@@ -65,9 +67,7 @@ class Movie:
     def window(self, first, stop, window):
         """Rows y0..y1-1 and columns x0..x1-1 of frames first..stop-1, (n, y1 - y0, x1 - x0), as `sections` has them.
 
-        Of an uncompressed stack only these rows are read, so that several particles of one movie, each followed in
-        a part of its own, read hardly more than the movie once.
-        window : (y0, y1, x0, x1)
+        Of an uncompressed stack only these rows are read; window : (y0, y1, x0, x1)
         """
         self._refuse_beyond(first, stop)
         y0, y1, x0, x1 = window
@@ -78,6 +78,18 @@ class Movie:
             return self.sections(first, stop)[:, y0:y1, x0:x1]
         return _native(self.stored_window(first, stop, window))
 
+    def windows(self, first, stop, windows):
+        """Several windows of the same frames, a list as of `window`; what they share is read and unpacked once."""
+        parts = [None] * len(windows)
+        for members in _touching(windows) if self.rows_apart else [list(range(len(windows)))]:
+            y0, x0 = (min(windows[i][axis] for i in members) for axis in (0, 2))
+            y1, x1 = (max(windows[i][axis] for i in members) for axis in (1, 3))
+            around = self.window(first, stop, (y0, y1, x0, x1))
+            for i in members:
+                top, bottom, left, right = windows[i]
+                parts[i] = around[:, top - y0 : bottom - y0, left - x0 : right - x0]
+        return parts
+
     def read(self, first, stop):
         """Frames first..stop-1 as (n, y, x) float32, in the file's own counts; only these are read."""
         return self.sections(first, stop).astype(np.float32, copy=False)
@@ -85,6 +97,17 @@ class Movie:
     def _refuse_beyond(self, first, stop):
         if not 0 <= first <= stop <= self.shape[0]:
             raise ValueError(f"{self.path}: frames {first}..{stop - 1} of a movie of {self.shape[0]} frames")
+
+
+def _touching(windows):
+    """Numbers of the windows in groups whose rows overlap or touch."""
+    groups, end = [], -1
+    for i in sorted(range(len(windows)), key=lambda i: windows[i][0]):
+        if windows[i][0] > end:
+            groups.append([])
+        groups[-1].append(i)
+        end = max(end, windows[i][1])
+    return groups
 
 
 def _native(frames):
@@ -222,7 +245,7 @@ def open_mrc(path):
     pixel_A = None if header.pixel_A == 1 else header.pixel_A
 
     sections, window = mrc.readers(path, dtype, header.offset, header.shape)
-    return Movie(path, header.shape, dtype, pixel_A, None, None, "MRC", sections, window)
+    return Movie(path, header.shape, dtype, pixel_A, None, None, "MRC", sections, window, rows_apart=True)
 
 
 def open_npy(path):
@@ -251,7 +274,8 @@ def open_npy(path):
     if size < needed:
         raise InputError(f"{path}: truncated: {size} bytes of {needed}; copy it again")
 
-    return Movie(path, shape, dtype, None, None, None, "NPY", *mrc.readers(path, dtype, offset, shape))
+    read = mrc.readers(path, dtype, offset, shape)
+    return Movie(path, shape, dtype, None, None, None, "NPY", *read, rows_apart=True)
 
 
 def _byte_type(path, header):

@@ -122,20 +122,23 @@ def level_peaks(evidence, reach, height):
     count, rows, columns = evidence.shape
     for frame in prange(count):
         image = evidence[frame]
-        across = np.empty((rows, columns), evidence.dtype)
+        # most[y, x]: largest of the values from there on, 1, 2, 4 ... of them, then 2 reach + 1, along both axes
+        most = np.full((rows + 2 * reach, columns + 2 * reach), -np.inf, evidence.dtype)
+        most[reach : reach + rows, reach : reach + columns] = image
+        span = 1
+        while span < 2 * reach + 1:
+            step = min(span, 2 * reach + 1 - span)
+            for y in range(rows + 2 * reach):
+                for x in range(columns + 2 * reach - step):
+                    most[y, x] = max(most[y, x], most[y, x + step])
+            for y in range(rows + 2 * reach - step):
+                for x in range(columns + 2 * reach):
+                    most[y, x] = max(most[y, x], most[y + step, x])
+            span += step
         for y in range(rows):
             for x in range(columns):
-                best = image[y, x]
-                for other in range(max(0, x - reach), min(columns, x + reach + 1)):
-                    best = max(best, image[y, other])
-                across[y, x] = best
-        for x in range(columns):
-            for y in range(rows):
-                best = across[y, x]
-                for other in range(max(0, y - reach), min(rows, y + reach + 1)):
-                    best = max(best, across[other, x])
-                if best > height:
-                    image[y, x] -= best - height
+                if most[y, x] > height:
+                    image[y, x] -= most[y, x] - height
 
 
 def choose_walk(evidence):

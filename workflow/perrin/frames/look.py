@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit, prange
 from scipy import fft
 
 from perrin.frames import centre, energy
@@ -36,8 +37,8 @@ class Look:
     """Weights of the tracker. pixel_A; shape: of the frames; gain: of the lattice band; outline: weights of
     the energy at radii (i + 1/2) bins; energy_sd: of the correlated energy where there is no particle;
     shadow: mean low-resolution image at radii (i + 1/2) bins, noise 1, or None; shadow_kernel: its matched
-    filter on the binned grid, or None; extent_A: radius where the energy has fallen to 3 %; peak: excess
-    power at the strongest reflection over noise."""
+    filter on the binned grid, or None; extent_A: radius where the energy has fallen to 3 %; excess: power over
+    noise at frequencies (i + 1/2) SPECTRUM_STEP, or None."""
 
     pixel_A: float
     shape: tuple
@@ -47,7 +48,7 @@ class Look:
     shadow: np.ndarray | None
     shadow_kernel: np.ndarray | None
     extent_A: float
-    peak: float
+    excess: np.ndarray | None
 
 
 def mean_of(counts, good):
@@ -62,10 +63,18 @@ def mean_of(counts, good):
 def normalised(counts, static, good):
     """(counts - static) / sqrt(mean count), float32; frames that are not good become zero."""
     mean = max(float(static.mean()), 1e-6)
-    out = counts - static.astype(np.float32)
-    out *= np.float32(1 / np.sqrt(mean))
-    out[~good] = 0
+    out = np.empty(counts.shape, np.float32)
+    _normalise(counts, static.astype(np.float32), good, np.float32(1 / np.sqrt(mean)), out)
     return out
+
+
+@njit(cache=True, parallel=True)
+def _normalise(counts, static, good, scale, out):
+    for frame in prange(len(counts)):
+        for row in range(counts.shape[1]):
+            for column in range(counts.shape[2]):
+                value = np.float32(counts[frame, row, column]) - static[row, column]
+                out[frame, row, column] = value * scale if good[frame] else np.float32(0)
 
 
 def mean_energy(counts, static, pixel_A):
@@ -113,7 +122,7 @@ def first_look(shape, pixel_A, radius_A):
     """The look of a ball about which nothing but its radius is known."""
     gain = energy.first_gain(energy.padded_shape(shape), pixel_A)
     outline = energy.ball_profile(radius_A / pixel_A / BIN_PX)
-    return Look(pixel_A, shape, gain, outline, np.nan, None, None, radius_A, np.nan)
+    return Look(pixel_A, shape, gain, outline, np.nan, None, None, radius_A, None)
 
 
 def with_energy_sd(look, frames):
@@ -145,7 +154,7 @@ def measure(frames, static, place, pixel_A, radius_A, shadow=True):
     edge, outline, thickness = _outline(rings, radius_A / pixel_A / BIN_PX, energy.noise_energy(gain, padded))
     extent_A = (edge + 0.5) * BIN_PX * pixel_A
     dark, kernel = _shadow(frames, static, place, pixel_A, thickness) if shadow else (None, None)
-    look = Look(pixel_A, shape, gain, outline, np.nan, dark, kernel, extent_A, float(excess.max()))
+    look = Look(pixel_A, shape, gain, outline, np.nan, dark, kernel, extent_A, excess)
     return with_energy_sd(look, frames)
 
 

@@ -21,7 +21,7 @@ from perrin.files.positions import read_positions
 from perrin.frames import energy, look, pixels
 from perrin.frames.energy import BIN_PX
 from perrin.frames.field_picture import SMOOTHERS, denoised_average, draw_average
-from perrin.frames.region import read_frames
+from perrin.frames.reading import read_frames
 
 METHODS = ("lattice", *SMOOTHERS)
 LEAST_DISTINCTION = 9.0  # robust sd of all places' scores; without a particle 5

@@ -10,20 +10,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from perrin.files.errors import InputError
 from perrin.frames import centre, look, pixels
+from perrin.frames.beside import PRESENT, another
 from perrin.frames.energy import BIN_PX
-from perrin.frames.region import (
-    carried,
-    leaves,
-    read_frames,
-    read_region,
-    region_about,
-    region_size,
-    window_about,
-)
+from perrin.frames.reading import read_frames, read_region
+from perrin.frames.region import carried, inside, leaves, region_about, region_size, window_about
+from perrin.frames.steps import refine, step_evidence
 
 log = logging.getLogger("perrin")
 
@@ -34,8 +28,8 @@ LEARN_ROUNDS = 2
 LEAST_BLOCK = 50  # frames
 FIRST_WALK_PX = 0.8
 WALK_LIMITS_PX = (0.6, 2.0)
-NEIGHBOUR_FRAMES = 9
 NULL_JUMP = 1e-15
+NULL_FRAMES = 100  # without another particle, where there are so many
 SCORE_FRAMES = 15  # running mean of the score that tells a lost particle
 BACKGROUND_FRAMES = 120  # per block, for the spectrum around the particle
 
@@ -44,17 +38,19 @@ BACKGROUND_FRAMES = 120  # per block, for the spectrum around the particle
 class Path:
     """What following yields: arrays over frames, and over blocks.
 
-    place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool, neighbour (n,) sd: strongest
-    score in a ring about the particle; block_first (b,), mean_field (b, h, w) counts in a window whose corner (x, y)
-    in the field is field_corner (b, 2), null_score (b,): 99.9 % of the running scores in shuffled frames, background:
-    spectra (box, box) or None; faulty (m, 2) pixels; picture (height, width): mean of the first frames.
+    place (n, 2) px in the field, spread_px (n,) per axis, score (n,) sd, blank (n,) bool; other (n, 2) px, other_score
+    (n,) sd and before (n,) sd as of beside.another; block_first (b,), mean_field (b, h, w) counts in a window whose
+    corner (x, y) in the field is field_corner (b, 2), null_score (b,): 99.9 % of the running scores in shuffled frames,
+    background: spectra (box, box) or None; faulty (m, 2) pixels; picture (height, width): mean of the first frames.
     """
 
     place: np.ndarray
     spread_px: np.ndarray
     score: np.ndarray
     blank: np.ndarray
-    neighbour: np.ndarray
+    other: np.ndarray
+    other_score: np.ndarray
+    before: np.ndarray
     block_first: list = field(default_factory=list)
     mean_field: list = field(default_factory=list)
     field_corner: list = field(default_factory=list)
@@ -75,35 +71,45 @@ def running_mean(values, width):
     return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
-def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+def follow_movie(movie, first, count, pixel_A, near_px, choose_box, settings, seed, seen_first=None):
     """Follow one particle through frames first .. first + count - 1 of an open movie.
 
     near_px : where to look in the first frames, or None; choose_box : extent_A -> box_px, called once
     settings : first_frames, block_frames, walk_px, shadow, box_px (None where not given)
+    seen_first : what the first frames showed to other particles of this movie, a dict that is added to
     Returns the Path, filled as the blocks are made, and a generator of the blocks in order:
-        (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)).
+        (row of the first frame, counts (k, h, w) of a region, corner (x, y) of the region, places (k, 2)),
+    with what it wants of the movie in between (reading.Wanted), which is to be sent to it.
     """
-    path = Path(
-        np.zeros((count, 2)), np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count)
-    )
-    return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed)
+    one, two = np.zeros(count), np.zeros((count, 2))
+    path = Path(two.copy(), one.copy(), one.copy(), np.zeros(count, bool), two, one.copy(), one)
+    shown = {} if seen_first is None else seen_first
+    return path, _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed, shown)
 
 
-def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed):
+def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, seed, shown):
     field_shape = movie.shape[1:]
-    start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path)
+    start_px, radius_A = _find(movie, first, count, pixel_A, near_px, settings["first_frames"], path, shown)
     size = region_size(radius_A / pixel_A, settings["box_px"])
     region = region_about(start_px, field_shape, size)
     area = (region[1] - region[0]) * (region[3] - region[2])
     block = int(np.clip(BLOCK_BYTES // (4 * area), 100, settings["block_frames"]))
-    seen = message = None
+    seen = message = tail = None
     begin = 0
     while begin < count:
         end = count if count - begin < 1.5 * block else begin + block
         stop = min(count, end + LOOKAHEAD)
         window = window_about(region, field_shape)
-        counts, good, mean = read_region(
-            movie, first + begin, first + stop, region, window, path.faulty, path.mean_count
+        counts, good, mean, tail = yield from read_region(
+            movie,
+            first + begin,
+            first + stop,
+            region,
+            window,
+            path.faulty,
+            path.mean_count,
+            LOOKAHEAD,
+            tail,
         )
         offset = np.array([region[2], region[0]])
         # rows and columns of the window that are the region
@@ -119,7 +125,7 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         found = _follow(frames, seen, path.walk_px, message, end - begin)
         if path.shadow and good.any():
             # the static field has taken a smeared copy of the shadow with it: put it back, and look again
-            ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.bins)
+            ghost = look.smear(seen.shadow, (found[0][good] - 0.5) / BIN_PX, found.evidence.shape[1:])
             ghost = _unbinned(ghost, frames.shape[1:])
             frames[good] += ghost
             mean[inner] -= ghost * np.sqrt(max(static.mean(), 1e-6))
@@ -128,20 +134,26 @@ def _blocks(path, movie, first, count, pixel_A, near_px, choose_box, settings, s
         if gone is not None and gone >= LEAST_BLOCK:
             end = begin + gone
             found = _follow(frames, seen, path.walk_px, message, gone)
+        found = _refined(frames, seen, path.walk_px, found, ~good)
         keep, rows = end - begin, slice(begin, end)
         path.place[rows] = found.place[:keep] + offset
         path.spread_px[rows], path.score[rows] = found.spread[:keep], found.score[:keep]
-        path.neighbour[rows], path.blank[rows] = found.neighbour[:keep], ~good[:keep]
+        other, other_score, before = another(found.scores, found.place, seen.extent_A / pixel_A)
+        path.other[rows], path.other_score[rows] = other[:keep] + offset, other_score[:keep]
+        path.before[rows] = before[:keep]
+        path.blank[rows] = ~good[:keep]
         path.block_first.append(begin)
         path.mean_field.append(mean.astype(np.float32))
         path.field_corner.append((window[2], window[0]))
+        alone = good & (other_score < PRESENT)
         path.null_score.append(
-            _null(frames, seen, path.walk_px, found.place, good, np.random.default_rng([seed, begin]))
+            _null(found, seen, path.walk_px, alone, good, np.random.default_rng([seed, begin]))
         )
         path.background.append(_background(counts[:keep], good[:keep], found.place[:keep], path, pixel_A))
-        yield begin, counts[:keep], offset, path.place[rows]
         new = region_about(path.place[end - 1], field_shape, size)
         message = carried(found.message, region, new)
+        yield begin, counts[:keep], offset, path.place[rows]
+        del counts, frames, found  # not to be held while the next block is read
         region, begin = new, end
 
 
@@ -156,28 +168,60 @@ def _background(counts, good, place, path, pixel_A):
     )
 
 
-def _find(movie, first, count, pixel_A, near_px, frames_used, path):
-    """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count."""
-    height, width = movie.shape[1:]
-    several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
-    counts = read_frames(movie, first, first + min(several, count))
-    path.mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
-    if path.mean_count <= 0:
+class FirstFrames(NamedTuple):
+    """Of the whole field, from the first frames: mean count, picture (height, width), faulty pixels (m, 2)."""
+
+    mean_count: float
+    picture: np.ndarray
+    faulty: np.ndarray
+
+
+def _first_frames(movie, first, number, area=None):
+    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones, float32; and their mean count."""
+    counts = read_frames(movie, first, first + number, area)
+    mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
+    if mean_count <= 0:
         raise InputError(
-            f"the mean count of the first {len(counts)} frames is {path.mean_count:.3g}; frames must hold electron "
+            f"the mean count of the first {len(counts)} frames is {mean_count:.3g}; frames must hold electron "
             "counts, so give the movie without background subtraction or normalisation"
         )
-    good = ~pixels.blank_frames(counts, path.mean_count)
-    counts = counts if good.all() else counts[good]
-    path.faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
+    good = ~pixels.blank_frames(counts, mean_count)
+    return (counts if good.all() else counts[good]), mean_count
+
+
+def _find(movie, first, count, pixel_A, near_px, frames_used, path, shown):
+    """Start of the path: place (2,) px and radius, from the first frames; faulty pixels and the mean count.
+
+    A particle whose place is given is looked for in the window about it alone.
+    """
+    height, width = movie.shape[1:]
+    several = int(np.clip(frames_used * 512**2 / (height * width), min(24, frames_used), frames_used))
+    several = min(several, count)
+    counts = None
+    if (first, several) not in shown:
+        counts, mean_count = _first_frames(movie, first, several)
+        faulty = pixels.faulty_pixels(counts.mean(0, dtype=float))
+        picture = pixels.repair(counts, faulty).mean(0, dtype=float)
+        shown[first, several] = FirstFrames(mean_count, picture.astype(np.float32), faulty)
+    field = shown[first, several]
+    path.mean_count, path.faulty, path.picture = field.mean_count, field.faulty, field.picture
     if len(path.faulty):
         log.info("%d hot or dead pixels repaired", len(path.faulty))
-    counts = pixels.repair(counts, path.faulty)
-    static = counts.mean(0, dtype=float)
-    path.picture = static.astype(np.float32)
-    start, radius_A, height_sd, _ = look.best_ball(
-        look.mean_energy(counts, static, pixel_A), pixel_A, near_px
-    )
+    corner = np.zeros(2)
+    if near_px is None:
+        if (first, several, pixel_A) not in shown:
+            if counts is None:
+                counts = pixels.repair(_first_frames(movie, first, several)[0], path.faulty)
+            shown[first, several, pixel_A] = look.mean_energy(counts, counts.mean(0, dtype=float), pixel_A)
+        scores = shown[first, several, pixel_A]
+    else:
+        y, x = int(near_px[1]), int(near_px[0])
+        y0, y1, x0, x1 = area = window_about((y, y, x, x), movie.shape[1:])
+        corner = np.array([x0, y0])
+        counts = pixels.repair(_first_frames(movie, first, several, area)[0], inside(path.faulty, area))
+        scores, near_px = look.mean_energy(counts, counts.mean(0, dtype=float), pixel_A), near_px - corner
+    start, radius_A, height_sd, _ = look.best_ball(scores, pixel_A, near_px)
+    start = start + corner
     log.info("found at x %.0f, y %.0f px, radius about %.0f A, height %.1f sd", *start, radius_A, height_sd)
     return start, radius_A
 
@@ -215,56 +259,49 @@ def _learn(counts, good, message, pixel_A, radius_A, settings, path):
         "radius %.1f A, step %.1f px, power at the strongest ring %.1f times the noise, %s shadow",
         seen.extent_A,
         path.walk_px,
-        seen.peak,
+        seen.excess.max(),
         "with a" if path.shadow else "no",
     )
     return seen
 
 
 class Found(NamedTuple):
-    """place (n, 2) px in the region, spread (n,), score (n,), neighbour (n,), message and shape of the bins."""
+    """place (n, 2) px in the region, spread (n,), score (n,), message, evidence and score maps (n, rows, columns)."""
 
     place: np.ndarray
     spread: np.ndarray
     score: np.ndarray
-    neighbour: np.ndarray
     message: np.ndarray
-    bins: tuple
+    evidence: np.ndarray
+    scores: np.ndarray
 
 
 def _follow(frames, seen, walk_px, message, keep):
     """The path through the frames of a block; the message is that at frame `keep`."""
     evidence, score = look.weigh(frames, seen)
     place, spread, _, kept = centre.follow(evidence, walk_px, message, keep)
-    along = centre.along(score, place)
-    return Found(place, spread, along, _neighbour(score, place, seen), kept, score.shape[1:])
+    return Found(place, spread, centre.along(score, place), kept, evidence, score)
 
 
-def _neighbour(score, place, seen):
-    """Largest score, over NEIGHBOUR_FRAMES frames, in a ring of 1.3 to 2.8 radii about the particle, (n,)."""
-    smooth = ndimage.uniform_filter1d(score, min(NEIGHBOUR_FRAMES, len(score)), axis=0, mode="nearest")
-    radius = seen.extent_A / seen.pixel_A / BIN_PX
-    y, x = np.arange(score.shape[1])[:, None], np.arange(score.shape[2])[None]
-    height = np.zeros(len(score))
-    for frame, (column, row) in enumerate((place - 0.5) / BIN_PX):
-        apart = (x - column) ** 2 + (y - row) ** 2
-        ring = (apart > (1.3 * radius) ** 2) & (apart < (2.8 * radius) ** 2)
-        height[frame] = smooth[frame][ring].max(initial=0.0)
-    return height
+def _refined(frames, seen, walk_px, found, blank):
+    """The path as its steps, read from neighbouring frames, say too."""
+    radius_A = 0.9 * seen.extent_A
+    steps, middle = step_evidence(frames, found.place, seen.pixel_A, seen.excess, radius_A)
+    return found._replace(place=refine(found.place, found.evidence, steps, middle, walk_px, blank))
 
 
-def _null(frames, seen, walk_px, place, good, rng):
+def _null(found, seen, walk_px, alone, good, rng):
     """99.9 % of the running score along the best path once nothing holds together.
 
     The particle is erased from its path, every frame is shifted at random, and the best path is sought again.
     """
-    rows = np.flatnonzero(good)[:300]
+    rows = np.flatnonzero(alone if alone.sum() >= NULL_FRAMES else good)[:300]
     if len(rows) < 2:
         return 0.0
-    _, score = look.weigh(frames[rows], seen)
+    score = found.scores[rows]
     y, x = np.mgrid[: score.shape[1], : score.shape[2]]
     around = min(1.5 * seen.extent_A / seen.pixel_A / BIN_PX, 0.3 * min(score.shape[1:]))
-    for image, (x0, y0) in zip(score, (place[rows] - 0.5) / BIN_PX):
+    for image, (x0, y0) in zip(score, (found.place[rows] - 0.5) / BIN_PX):
         image[np.hypot(x - x0, y - y0) < around] = 0
         image[:] = np.roll(image, rng.integers(0, image.shape), (0, 1))
     place = centre.follow(look.levelled(look.TEMPER * score), walk_px, jump=NULL_JUMP)[0]

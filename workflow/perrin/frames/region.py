@@ -1,13 +1,9 @@
-"""The part of a large field that is searched for the particle, and the counts read from it."""
+"""The part of a large field that is searched for the particle, and the window about it whose static field is kept."""
 
 import numpy as np
-from numba import njit, prange
 
-from perrin.files.movies import refuse_nonfinite
-from perrin.frames import pixels
 from perrin.frames.energy import BIN_PX
 
-READ_BYTES = 64_000_000
 WINDOW_PX = 512  # of the field, enough to measure the angles of graphene
 MARGIN_PX = 48  # room for the box to move before the region must follow
 
@@ -65,53 +61,8 @@ def window_about(region, field):
     return tuple(edges)
 
 
-def read_region(movie, begin, stop, region, window, faulty, mean_count):
-    """Counts of a region, frames begin .. stop - 1, and the mean of the window about it, in one reading.
-
-    movie : as of open_movie; region, window : (y0, y1, x0, x1), the region inside the window
-    faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
-    Returns counts (n, h, w), float32 or the movie's own small integers, which take less memory; good (n,) bool (not
-    blank), mean of the good frames (window's shape) float64.
-    """
-    top, left = region[0] - window[0], region[2] - window[2]
-    height, width = region[1] - region[0], region[3] - region[2]
-    step = max(1, READ_BYTES // (4 * (window[1] - window[0]) * (window[3] - window[2])))
-    small = movie.dtype.kind in "iu" and movie.dtype.itemsize <= 2
-    counts = np.empty((stop - begin, height, width), movie.dtype.newbyteorder("=") if small else np.float32)
-    good = np.empty(stop - begin, bool)
-    total = np.zeros((window[1] - window[0], window[3] - window[2]))
-    own, around = _inside(faulty, region), _inside(faulty, window)
-    for low in range(begin, stop, step):
-        part = np.ascontiguousarray(movie.window(low, min(low + step, stop), window))
-        rows = slice(low - begin, low - begin + len(part))
-        counts[rows] = part[:, top : top + height, left : left + width]
-        refuse_nonfinite(part, movie, low)
-        pixels.repair(counts[rows], own)
-        good[rows] = ~pixels.blank_frames(counts[rows], mean_count)
-        _accumulate(total, part, good[rows])
-    mean = total / good.sum() if good.any() else np.full_like(total, mean_count)
-    return counts, good, pixels.repair(mean[None], around)[0]
-
-
-def _inside(faulty, window):
+def inside(faulty, window):
     """Faulty pixels (m, 2) inside of a window, counted from its corner."""
     y0, y1, x0, x1 = window
     inside = (faulty >= [y0, x0]).all(1) & (faulty < [y1, x1]).all(1)
     return faulty[inside] - [y0, x0]
-
-
-def read_frames(movie, begin, stop):
-    """Whole frames begin .. stop - 1, float32, refused where they hold values that are not numbers."""
-    counts = np.array(movie.sections(begin, stop), np.float32)
-    refuse_nonfinite(counts, movie, begin)
-    return counts
-
-
-@njit(cache=True, parallel=True)
-def _accumulate(total, frames, good):
-    """Add the good frames (n, h, w) to total (h, w); one row of pixels a thread, so the order is fixed."""
-    for row in prange(total.shape[0]):
-        for frame in range(frames.shape[0]):
-            if good[frame]:
-                for column in range(total.shape[1]):
-                    total[row, column] += frames[frame, row, column]

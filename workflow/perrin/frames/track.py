@@ -1,48 +1,29 @@
-"""Stage track: find the particle in the movie, follow it, cut its boxes."""
+"""Stage track: find the particle in the movie, follow it, cut its boxes; or several particles, in one reading."""
 
 import logging
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
-from perrin.files.atomic import whole
+from perrin.files.atomic import read_json, whole, write_json, write_text
 from perrin.files.errors import InputError
-from perrin.files.movies import open_movie, pixel_size
-from perrin.files.stacks import stack_writer
-from perrin.files.tables import write_table
-from perrin.frames import pixels
-from perrin.frames.field_picture import draw_field
-from perrin.frames.path import SCORE_FRAMES, follow_movie, running_mean
+from perrin.files.movies import open_movie
+from perrin.files.tables import sidecar
+from perrin.frames.reading import in_one_pass
+from perrin.frames.tracker import tracker
 
 log = logging.getLogger("perrin")
 
-LEAST_FRAMES = 20
-LEAST_SCORE = 1.3  # sd; empty fields reach 1.1
-NOTHING = 1.25  # times what shuffled frames reach: below, there is no particle
-DOUBTFUL = 2.0
-PLAIN_SCORE = 4.0  # sd; above, the particle stands out whatever shuffled frames reach
-LOST_SHARE = 0.3  # of the median score
-UNSURE_PX = 4.0  # spread of the place; 2.5 at most where the particle is plain
-LEAP_PX = 8.0  # step of the path next to which frames may be on either side of it
-LEAP_FRAMES = 3
-PASSING_FRAMES = 120
-LEAST_NEIGHBOUR = 3.5  # sd
-NEIGHBOUR_SHARE = 0.33  # of the particle's own score: the score of another one close by
-
-COLUMNS = {
-    "frame": ("", "frame of the movie, from 0"),
-    "x_px": ("px", "particle's centre in the field, from the middle of the first column's pixel"),
-    "y_px": ("px", "particle's centre in the field, from the middle of the first row's pixel"),
-    "score": ("sd", "lattice energy gathered at the centre, in standard deviations of the empty field"),
-    "verdict": (
-        "",
-        "ok; edge: crosses the border; crowded: another particle near; lost: none seen, or its place unsure; "
-        "blank: no image",
-    ),
-    "box_x_px": ("px", "column of the field on which the middle (n // 2) of the box lies"),
-    "box_y_px": ("px", "row of the field on which the middle (n // 2) of the box lies"),
-    "sigma_px": ("px", "spread of the centre's probability along one axis"),
+SAME_PX = 5.0  # median distance of two paths that follow one particle
+FILES = {
+    "tracks": "tracks.csv",
+    "particle": "particle.mrcs",
+    "spectrum": "spectrum.npz",
+    "field": "field.png",
 }
+REFUSED = "refused.txt"
 
 
 def track(
@@ -69,6 +50,7 @@ def track(
     walk_px=None,
     shadow=True,
     smoother="total_variation",
+    together=None,
 ):
     """Follow the particle through the movie and cut its boxes, in one pass and bounded memory.
 
@@ -84,160 +66,103 @@ def track(
     first_frames : frames in which the particle is looked for; block_frames : frames that share a static field
     walk_px : rms step per axis and frame, None: measured; shadow : use low-resolution contrast where there is any
     smoother : of the picture of the field, total_variation or quadratic
+    together : folder of track_together, which has followed this particle with others of its movie; None: by itself
     Raises InputError where the movie cannot be tracked.
     """
-    source = open_movie(movie)
-    pixel_A = pixel_size(source, _given(pixel_size_A))
-    sign = {"bright": 1.0, "dark": -1.0}[polarity]
-    first = int(_given(first_frame) or 0)
-    last = source.shape[0] - 1 if _given(last_frame) is None else int(last_frame)
-    if not 0 <= first <= last < source.shape[0]:
-        raise InputError(
-            f"{name or movie}: frames {first} to {last} were asked for, the movie has frames 0 to {source.shape[0] - 1}"
-        )
-    count = last - first + 1
-    if count < LEAST_FRAMES:
-        raise InputError(
-            f"{name or movie}: {count} frame{'s' * (count != 1)} cannot be followed; "
-            f"a movie of at least {LEAST_FRAMES} frames is needed"
-        )
-    box = _given(box_px)
-    smallest = min(source.shape[1:])
-
-    def fit(size):
-        if size > smallest:
-            raise InputError(
-                f"{name or movie}: a box of {size} px does not fit into the field of {source.shape[2]} x "
-                f"{source.shape[1]} px; give a box_px of at most {smallest // 16 * 16} in the sample sheet"
-            )
-        return size
-
-    if box is not None:
-        box = int(box)
-        if box < 16 or box % 2:
-            raise InputError(f"{name or movie}: box_px is {box}; it must be even and at least 16")
-        fit(box)
-
-    def choose_box(extent_A):
-        if box is not None:
-            return box
-        return fit(int(np.ceil(2 * (extent_A + margin_A) / pixel_A / 16) * 16))
-
-    near = None
-    if _given(x_px) is not None and _given(y_px) is not None:
-        near = np.array([x_px, y_px], float)
-        if not (0 <= near[0] < source.shape[2] and 0 <= near[1] < source.shape[1]):
-            raise InputError(
-                f"{name or movie}: the start {near[0]:g}, {near[1]:g} lies outside of the field of "
-                f"{source.shape[2]} x {source.shape[1]} px"
-            )
-    settings = {
+    outputs = {"tracks": tracks, "particle": particle, "spectrum": spectrum, "field": field}
+    if together is not None:
+        _take_over(Path(together) / name, outputs)
+        return
+    asked = {
+        "name": name,
+        "pixel_size_A": pixel_size_A,
+        "polarity": polarity,
+        "x_px": x_px,
+        "y_px": y_px,
+        "box_px": box_px,
+        "first_frame": first_frame,
+        "last_frame": last_frame,
+        "seed": seed,
         "first_frames": first_frames,
         "block_frames": block_frames,
+        "margin_A": margin_A,
         "walk_px": walk_px,
         "shadow": shadow,
-        "box_px": box,
+        "smoother": smoother,
     }
-    path, blocks = follow_movie(source, first, count, pixel_A, near, choose_box, settings, seed)
-    corners = []
-    begin, counts, offset, place = next(blocks)
-    with stack_writer(particle, (count, path.box_px, path.box_px), pixel_A) as stack:
-        while True:
-            corner = np.rint(place).astype(int) - path.box_px // 2
-            corners.append(corner)
-            stack.append(sign * pixels.cut_boxes(counts, corner - offset, path.box_px))
+    source = open_movie(movie)
+    asks = tracker(source, outputs, asked, {})
+    for _, _, error in in_one_pass(source, {name: asks}):
+        if error:
+            raise error
+
+
+def track_facts(*, facts, **arguments):
+    """Write what is asked for one of several particles of a movie: the arguments of `track`, for track_together.
+
+    facts : json
+    """
+    write_json(facts, arguments)
+
+
+def track_together(*, movie, together, facts):
+    """Follow several particles of one movie, which is read once for all; each result is that of `track` alone.
+
+    together : folder to write; in it for each particle a folder by its name with tracks.csv, particle.mrcs,
+    spectrum.npz and field.png, or, where it cannot be tracked, refused.txt with the reason: the others go on
+    facts : for each particle a dict of arguments of `track`, or a json of them; the name must be among them
+    """
+    facts = [asked if isinstance(asked, dict) else read_json(asked) for asked in facts]
+    folders = {asked["name"]: Path(together) / asked["name"] for asked in facts}
+    refusals, trackers, paths, seen_first = {}, {}, {}, {}
+    try:
+        source = open_movie(movie)
+    except InputError as error:
+        refusals = dict.fromkeys(folders, error)
+        facts = ()
+    for asked in facts:
+        name = asked["name"]
+        outputs = {key: folders[name] / file for key, file in FILES.items()}
+        try:
+            trackers[name] = tracker(source, outputs, {**track.__kwdefaults__, **asked}, seen_first)
+        except InputError as error:
+            refusals[name] = error
+    for name, path, error in in_one_pass(source, trackers) if trackers else ():
+        if error:
+            refusals[name] = error
+        else:
+            _say_if_the_same(name, path, paths)
+            paths[name] = path
+    for name, error in refusals.items():
+        log.error("%s", error)
+        write_text(folders[name] / REFUSED, str(error))
+
+
+def _take_over(folder, outputs):
+    """The files of a particle that was followed together with others, or why it could not be."""
+    if (folder / REFUSED).exists():
+        raise InputError((folder / REFUSED).read_text(encoding="utf-8"))
+    sources = {folder / FILES[key]: Path(path) for key, path in outputs.items()}
+    sources[sidecar(folder / FILES["tracks"])] = sidecar(Path(outputs["tracks"]))
+    for source, target in sources.items():
+        with whole(target) as temporary:
+            temporary.unlink()
             try:
-                begin, counts, offset, place = next(blocks)
-            except StopIteration:
-                break
-        running = running_mean(path.score, SCORE_FRAMES)
-        verdict = _verdicts(path, running, source.shape[1:], pixel_A)
-        _judge(path, name or movie)
-    corners = np.concatenate(corners)
-    table = {
-        "frame": np.arange(first, last + 1),
-        "x_px": path.place[:, 0],
-        "y_px": path.place[:, 1],
-        "score": path.score,
-        "verdict": verdict,
-        "box_x_px": corners[:, 0] + path.box_px // 2,
-        "box_y_px": corners[:, 1] + path.box_px // 2,
-        "sigma_px": path.spread_px,
-    }
-    write_table(tracks, table, COLUMNS)
-    with whole(spectrum) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            mean_field=np.stack(path.mean_field),
-            field_corner=np.array(path.field_corner),
-            block_first=np.array(path.block_first) + first,
-            background_spectrum=_spectra(path),
-            pixel_A=pixel_A,
-            sign=sign,
-            mean_count=path.mean_count,
-            extent_A=path.extent_A,
-            faulty_px=path.faulty,
-            walk_px=path.walk_px,
-        )
-    draw_field(field, path, pixel_A, verdict, smoother)
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
 
 
-def _given(value):
-    """A fact of the sample sheet, None where its cell is empty."""
-    return None if value is None or value != value or value == "" else value
-
-
-def _verdicts(path, running, field_shape, pixel_A):
-    """ok, edge, crowded, lost or blank for each frame."""
-    ends = [*path.block_first[1:], len(running)]
-    lost, low = np.zeros(len(running), bool), np.zeros(len(running), bool)
-    # other particles raise what shuffled frames reach, hence the second limit
-    most = LOST_SHARE * np.median(path.score[~path.blank])
-    for begin, end, high in zip(path.block_first, ends, path.null_score):
-        limit = max(min(high, most), 0.5)
-        lost[begin:end] = running[begin:end] < limit
-        few = running_mean(path.score[begin:end], 3)
-        low[begin:end] = (few < max(limit, most)) | (path.score[begin:end] < limit)
-    step = np.diff(path.place, axis=0)
-    leaps = np.flatnonzero((np.linalg.norm(step, axis=1) > LEAP_PX) & ~lost[1:] & ~lost[:-1]) + 1
-    # the running mean knows a gap by its middle: it reaches as far as the frames themselves are low
-    lost |= path.spread_px > UNSURE_PX
-    lost = ndimage.binary_dilation(lost, iterations=SCORE_FRAMES, mask=lost | low)
-    for one, other in zip(leaps[:-1], leaps[1:]):
-        # there and back: onto another particle, most likely
-        if other - one < PASSING_FRAMES and step[one - 1] @ step[other - 1] < 0:
-            lost[one:other] = True
-    for row in leaps:
-        lost[max(row - LEAP_FRAMES, 0) : row + LEAP_FRAMES] = True
-    height, width = field_shape
-    reach = path.extent_A / pixel_A
-    x, y = path.place.T
-    edge = (x < reach) | (y < reach) | (x > width - 1 - reach) | (y > height - 1 - reach)
-    crowded = path.neighbour > np.maximum(LEAST_NEIGHBOUR, NEIGHBOUR_SHARE * running)
-    # a neighbour that comes and goes has been on top of the particle in between, whichever was followed then
-    wide = np.pad(crowded, PASSING_FRAMES)
-    crowded = ndimage.binary_closing(wide, np.ones(PASSING_FRAMES))[PASSING_FRAMES:-PASSING_FRAMES]
-    verdict = np.where(edge, "edge", np.where(crowded, "crowded", "ok"))
-    verdict = np.where(lost, "lost", verdict)
-    return np.where(path.blank, "blank", verdict)
-
-
-def _judge(path, name):
-    """Say how far the particle stands out; refuse a field that holds nothing."""
-    ordinary = max(float(np.median(path.null_score)), LEAST_SCORE / NOTHING)
-    here = float(np.median(path.score[~path.blank])) if (~path.blank).any() else 0.0
-    ratio = here / ordinary
-    log.info("score %.1f sd; once nothing holds together at most %.1f", here, ordinary)
-    if ratio < NOTHING and here < PLAIN_SCORE:
-        raise InputError(
-            f"{name}: no particle was found; the best path scores {here:.2f}, shuffled frames {ordinary:.2f}; "
-            "give its place in the first frames as x_px and y_px, or leave the trajectory out"
-        )
-    if ratio < DOUBTFUL and here < PLAIN_SCORE:
-        log.warning("%s: the particle hardly stands out of the noise (%.1f times)", name, ratio)
-
-
-def _spectra(path):
-    """(blocks, n, n) spectra of the background; NaN where a block had none."""
-    empty = np.full((path.box_px, path.box_px), np.nan, np.float32)
-    return np.stack([empty if power is None else power for power in path.background])
+def _say_if_the_same(name, path, others):
+    """Warn where two rows of a movie follow one particle: no place was given, or places of the same one."""
+    for other, found in others.items():
+        first, last = max(path.first, found.first), min(path.last, found.last)
+        if first <= last:
+            apart = path.place[first - path.first : last + 1 - path.first]
+            apart = apart - found.place[first - found.first : last + 1 - found.first]
+            if np.median(np.hypot(*apart.T)) < SAME_PX:
+                log.warning(
+                    "%s and %s follow the same particle; give each its x_px and y_px in the sample sheet",
+                    other,
+                    name,
+                )

@@ -1,0 +1,5 @@
+"""Bind the files of rule track_facts to its function."""
+
+from perrin import stage
+
+stage.run(snakemake, "perrin.frames.track.track_facts")
