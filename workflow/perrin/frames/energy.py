@@ -56,7 +56,7 @@ def band_energy(frames, gain, padded):
     """
     n, height, width = frames.shape
     energy = np.empty((n, height // BIN_PX, width // BIN_PX), np.float32)
-    step = max(1, FFT_BYTES // (4 * padded[0] * padded[1]))
+    step = max(1, FFT_BYTES // (4 * padded[0] * padded[1])) * fft.get_workers()
     for first in range(0, n, step):
         spectrum = fft.rfft2(frames[first : first + step], s=padded)
         spectrum *= gain

@@ -168,7 +168,7 @@ class FirstFrames(NamedTuple):
 
 
 def _first_frames(movie, first, number, area=None):
-    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones, float32; and their mean count."""
+    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones; and their mean count."""
     counts = read_frames(movie, first, first + number, area)
     mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
     if mean_count <= 0:
