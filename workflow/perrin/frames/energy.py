@@ -56,13 +56,18 @@ def band_energy(frames, gain, padded):
     """
     n, height, width = frames.shape
     energy = np.empty((n, height // BIN_PX, width // BIN_PX), np.float32)
-    step = max(1, FFT_BYTES // (4 * padded[0] * padded[1])) * fft.get_workers()
+    step = _at_once(padded)
     for first in range(0, n, step):
         spectrum = fft.rfft2(frames[first : first + step], s=padded)
         spectrum *= gain
         _binned_square(fft.irfft2(spectrum, s=padded, overwrite_x=True), energy[first : first + step])
     energy -= _level(energy)
     return energy
+
+
+def _at_once(padded):
+    """How many images of a padded shape are transformed at once, by as many threads as scipy's FFT may use."""
+    return max(1, FFT_BYTES // (4 * padded[0] * padded[1])) * fft.get_workers()
 
 
 @njit(cache=True, parallel=True)
@@ -147,7 +152,13 @@ def correlate_radial(images, profile, step):
     weight = np.interp(radius, (np.arange(len(profile)) + 0.5) * step, profile, right=0.0)
     weight[radius > reach] = 0
     kernel = fft.rfft2(weight.astype(np.float32))
-    return fft.irfft2(fft.rfft2(images, s=padded) * kernel, s=padded)[:, :height, :width]
+    out = np.empty(images.shape, np.float32)
+    step = _at_once(padded)
+    for first in range(0, len(images), step):
+        spectrum = fft.rfft2(images[first : first + step], s=padded)
+        spectrum *= kernel
+        out[first : first + step] = fft.irfft2(spectrum, s=padded, overwrite_x=True)[:, :height, :width]
+    return out
 
 
 def ball_profile(radius, step=1.0):

@@ -196,8 +196,7 @@ def _find(movie, first, count, pixel_A, near_px, frames_used, path, shown):
         shown[first, several] = FirstFrames(mean_count, picture.astype(np.float32), faulty)
     field = shown[first, several]
     path.mean_count, path.faulty, path.picture = field.mean_count, field.faulty, field.picture
-    if len(path.faulty):
-        log.info("%d hot or dead pixels repaired", len(path.faulty))
+    log.info("%d hot or dead pixels repaired", len(path.faulty))
     corner = np.zeros(2)
     if near_px is None:
         if (first, several, pixel_A) not in shown:
