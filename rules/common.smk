@@ -94,7 +94,7 @@ def section(stage, of_stage=None):
 
 
 def movie_alone(wildcards):
-    """cfg of the rule that reads a movie for all its rows: what else it takes is in files."""
+    """cfg of track_together, which takes all else from files."""
     return {"movie": movie_path(wildcards.trajectory)}
 
 

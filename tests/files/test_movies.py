@@ -1,6 +1,7 @@
 """Movies of every kind: frames come back as they were written; what is broken is named."""
 
 import logging
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -443,3 +444,56 @@ def test_a_window_reads_only_its_rows(tmp_path):
     assert np.array_equal(movie.window(3, 4, (4, 20, 0, 16)), counts[3:, 4:20])
     with pytest.raises(InputError, match="ends before frame 3"):
         movie.window(3, 4, (4, 21, 0, 16))
+
+
+def test_tiff_frames_written_one_by_one_are_a_movie(tmp_path):
+    """Would catch a loop of tifffile's write taken for as many movies of one frame."""
+    with tifffile.TiffWriter(tmp_path / "movie.tif") as file:
+        for frame in counts():
+            file.write(frame, contiguous=False)
+    np.testing.assert_array_equal(open_movie(tmp_path / "movie.tif").read(0, 7), counts())
+
+
+@pytest.mark.parametrize("kind", ["mrc", "npy", "tif", "h5"])
+def test_a_long_movie_costs_no_more_memory_than_the_frames_asked_for(tmp_path, kind):
+    """Would catch a reader that holds the file: 20,000 frames, 5 GB as they would be in memory (on disk: holes)."""
+    path, shape = tmp_path / f"movie.{kind}", (20_000, 512, 512)
+    if kind == "npy":
+        np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    elif kind == "tif":
+        tifffile.memmap(path, shape=shape, dtype=np.uint8, bigtiff=True)
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("movie", shape, np.uint8, chunks=(1, 512, 512))
+    else:
+        write_mrc(path, np.zeros((2, 512, 512), np.int8))
+        with open(path, "r+b") as file:
+            file.seek(8)
+            file.write(np.int32(shape[0]).tobytes())
+            file.truncate(1024 + int(np.prod(shape)))
+    tracemalloc.start()
+    try:
+        movie = open_movie(path, 0.358)
+        for first in (0, 9_000, 19_984):
+            parts = movie.windows(first, first + 16, [(0, 100, 0, 200), (300, 512, 9, 99), (50, 200, 0, 512)])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert movie.shape == shape
+    assert [part.shape[1:] for part in parts] == [(100, 200), (212, 90), (150, 512)]
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("kind", ["npy", "tif"])
+def test_windows_of_the_same_frames_are_those_of_the_frames(tmp_path, kind):
+    """Would catch windows that are read in common and cut at the wrong place."""
+    data = counts(shape=(6, 40, 30))
+    if kind == "npy":
+        np.save(tmp_path / "movie.npy", data)
+    else:
+        tifffile.imwrite(tmp_path / "movie.tif", data, compression="zlib", photometric="minisblack")
+    movie = open_movie(tmp_path / f"movie.{kind}")
+    assert movie.rows_apart == (kind == "npy")
+    windows = [(30, 40, 0, 30), (0, 10, 5, 9), (8, 20, 7, 30), (0, 10, 5, 9), (21, 30, 1, 2)]
+    for (y0, y1, x0, x1), part in zip(windows, movie.windows(1, 5, windows), strict=True):
+        np.testing.assert_array_equal(part, data[1:5, y0:y1, x0:x1])

@@ -60,9 +60,9 @@ def test_a_branch_left_without_a_jump_is_told_by_its_likelihood():
     ratio = (1 + 0.2 * np.sin(np.arange(600) / 130)) * rng.normal(1, 0.08, 600)
     assert with_low_runs([], ratio) == []
     assert with_low_runs([(300, 350)], ratio) == [(300, 350)]
-    ratio[240:316] *= 0.84  # left at 240 where two branches cross; the jump at 316 has brought (291, 341)
+    ratio[240:316] *= 0.75  # left at 240 where two branches cross; the jump at 316 has brought (291, 341)
     ((first, stop),) = with_low_runs([(291, 341)], ratio)
-    assert 222 <= first <= 260, "smoothing over 9 frames blurs the start"
+    assert 222 <= first <= 245, "smoothing over 9 frames blurs the start"
     assert 341 <= stop <= 345
     assert with_low_runs([], ratio) == [], "weak frames without a jump may be right"
     ratio[450:470] *= 0.5

@@ -40,6 +40,9 @@ def open_tiff(path):
     """
     try:
         tiff = tifffile.TiffFile(path)
+        if tiff.is_shaped and len(tiff.series) > 1:
+            # frames that were written one by one, each with a note of its own shape, are one movie all the same
+            tiff = tifffile.TiffFile(path, is_shaped=False)
         series = tiff.series[0]
     except Exception as error:
         raise InputError(f"{path}: not a readable TIFF ({error}); copy it again or save it as MRC") from error

@@ -56,13 +56,18 @@ def band_energy(frames, gain, padded):
     """
     n, height, width = frames.shape
     energy = np.empty((n, height // BIN_PX, width // BIN_PX), np.float32)
-    step = max(1, FFT_BYTES // (4 * padded[0] * padded[1]))
+    step = _at_once(padded)
     for first in range(0, n, step):
         spectrum = fft.rfft2(frames[first : first + step], s=padded)
         spectrum *= gain
         _binned_square(fft.irfft2(spectrum, s=padded, overwrite_x=True), energy[first : first + step])
     energy -= _level(energy)
     return energy
+
+
+def _at_once(padded):
+    """How many images of a padded shape are transformed at once, by as many threads as scipy's FFT may use."""
+    return max(1, FFT_BYTES // (4 * padded[0] * padded[1])) * fft.get_workers()
 
 
 @njit(cache=True, parallel=True)
@@ -89,10 +94,36 @@ def _level(energy):
     n, rows, columns = energy.shape
     high, wide = rows // LEVEL_BINS, columns // LEVEL_BINS
     if high * wide < 9:
-        return np.median(energy, axis=(1, 2), keepdims=True)
-    parts = energy[:, : high * LEVEL_BINS, : wide * LEVEL_BINS]
-    means = parts.reshape(n, high, LEVEL_BINS, wide, LEVEL_BINS).mean((2, 4))
-    return np.median(means, axis=(1, 2))[:, None, None]
+        return medians(energy)
+    means = np.empty((n, high, wide), np.float32)
+    _level_means(energy, means)
+    return medians(means)
+
+
+@njit(cache=True, parallel=True)
+def _level_means(energy, means):
+    share = np.float32(LEVEL_BINS**2)
+    for frame in prange(means.shape[0]):
+        for row in range(means.shape[1]):
+            for column in range(means.shape[2]):
+                total = np.float32(0)
+                for down in range(LEVEL_BINS):
+                    part = np.float32(0)
+                    for right in range(LEVEL_BINS):
+                        part += energy[frame, row * LEVEL_BINS + down, column * LEVEL_BINS + right]
+                    total += part
+                means[frame, row, column] = total / share
+
+
+def medians(images):
+    """Median of each image, (n, 1, 1): as numpy's, which sorts out twice as much of an even number of values."""
+    values = images.reshape(len(images), -1)
+    middle = values.shape[1] // 2
+    parted = np.partition(values, middle, axis=1)
+    found = parted[:, middle]
+    if values.shape[1] % 2 == 0:
+        found = (found + parted[:, :middle].max(1)) / 2
+    return found[:, None, None]
 
 
 def binned(images):
@@ -121,7 +152,13 @@ def correlate_radial(images, profile, step):
     weight = np.interp(radius, (np.arange(len(profile)) + 0.5) * step, profile, right=0.0)
     weight[radius > reach] = 0
     kernel = fft.rfft2(weight.astype(np.float32))
-    return fft.irfft2(fft.rfft2(images, s=padded) * kernel, s=padded)[:, :height, :width]
+    out = np.empty(images.shape, np.float32)
+    step = _at_once(padded)
+    for first in range(0, len(images), step):
+        spectrum = fft.rfft2(images[first : first + step], s=padded)
+        spectrum *= kernel
+        out[first : first + step] = fft.irfft2(spectrum, s=padded, overwrite_x=True)[:, :height, :width]
+    return out
 
 
 def ball_profile(radius, step=1.0):

@@ -17,7 +17,7 @@ def denoised_average(image, smoother="total_variation", weight=0.15, strength=1.
 
     smoother : total_variation (Rudin, Osher and Fatemi, weight) or quadratic, the authors' program's (strength)
     """
-    low, high = np.percentile(image, [1, 99])
+    low, high = (float(limit) for limit in np.percentile(image, [1, 99]))
     scaled = np.clip((image - low) / max(high - low, 1e-9), 0, 1)
     if smoother == "quadratic":
         return quadratic_smoother(scaled, strength)
@@ -53,24 +53,28 @@ def coarser(image):
     return image[:height, :width].reshape(height // step, step, width // step, step).mean((1, 3)), step
 
 
-def draw_average(axes, picture, smoother):
-    """Show the denoised average on axes that count the field's own pixels."""
+def shown_average(picture, smoother):
+    """The denoised average on pixels coarse enough to be drawn, float32, and how many of the field's make one."""
     small, step = coarser(picture)
+    return denoised_average(small.astype(np.float32), smoother), step
+
+
+def draw_average(axes, field_shape, small, step):
+    """Show the denoised average, as of shown_average, on axes that count the field's own pixels."""
     height, width = small.shape[0] * step, small.shape[1] * step
-    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    axes.imshow(denoised_average(small, smoother), cmap="gray", extent=extent)
-    axes.set(xlabel="x, px", ylabel="y, px", xlim=(-0.5, picture.shape[1] - 0.5))
-    axes.set_ylim(picture.shape[0] - 0.5, -0.5)
+    axes.imshow(small, cmap="gray", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    axes.set(xlabel="x, px", ylabel="y, px", xlim=(-0.5, field_shape[1] - 0.5))
+    axes.set_ylim(field_shape[0] - 0.5, -0.5)
 
 
-def draw_field(target, path, pixel_A, verdict, smoother="total_variation"):
-    """Draw the average of the first frames, the track coloured by verdict, the first box and the outline."""
+def draw_field(target, path, pixel_A, verdict, small, step):
+    """Draw the average of the first frames (of shown_average), the track coloured by verdict, first box and outline."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle, Rectangle
 
     figure = Figure(figsize=(6, 6 * path.picture.shape[0] / path.picture.shape[1] + 0.4), dpi=130)
     axes = figure.add_subplot()
-    draw_average(axes, path.picture, smoother)
+    draw_average(axes, path.picture.shape, small, step)
     for kind, colour in COLOURS.items():
         rows = verdict == kind
         if rows.any():

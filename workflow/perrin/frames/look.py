@@ -170,7 +170,7 @@ def weigh(frames, look):
     for first in range(0, n, CHUNK):
         part = frames[first : first + CHUNK]
         lattice = _energy_score(part, look)
-        lattice -= np.median(lattice, axis=(1, 2), keepdims=True)
+        lattice -= energy.medians(lattice)
         lattice /= look.energy_sd
         score[first : first + CHUNK] = lattice
         evidence[first : first + CHUNK] = TEMPER * lattice

@@ -20,7 +20,7 @@ from perrin.files.movies import open_movie, pixel_size
 from perrin.files.positions import read_positions
 from perrin.frames import energy, look, pixels
 from perrin.frames.energy import BIN_PX
-from perrin.frames.field_picture import SMOOTHERS, denoised_average, draw_average
+from perrin.frames.field_picture import SMOOTHERS, denoised_average, draw_average, shown_average
 from perrin.frames.reading import read_frames
 
 METHODS = ("lattice", *SMOOTHERS)
@@ -134,7 +134,8 @@ def _draw(target, average, place, box, method):
 
     figure = Figure(figsize=(6, 6 * average.shape[0] / average.shape[1] + 0.4), dpi=130)
     axes = figure.add_subplot()
-    draw_average(axes, average, method if method in SMOOTHERS else SMOOTHERS[0])
+    small, step = shown_average(average, method if method in SMOOTHERS else SMOOTHERS[0])
+    draw_average(axes, average.shape, small, step)
     for number, (centre, edge) in enumerate(zip(place, box), 1):
         axes.add_patch(Rectangle(centre - edge / 2, edge, edge, fill=False, ec="#e9a03b", lw=1))
         axes.annotate(str(number), centre - edge / 2, color="#e9a03b", fontsize=8)

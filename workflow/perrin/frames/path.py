@@ -177,7 +177,7 @@ class FirstFrames(NamedTuple):
 
 
 def _first_frames(movie, first, number, area=None):
-    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones, float32; and their mean count."""
+    """The first frames, or an area (y0, y1, x0, x1) of them, without blank ones; and their mean count."""
     counts = read_frames(movie, first, first + number, area)
     mean_count = float(np.median(counts.mean((1, 2), dtype=float)))
     if mean_count <= 0:
@@ -205,8 +205,7 @@ def _find(movie, first, count, pixel_A, near_px, frames_used, path, shown):
         shown[first, several] = FirstFrames(mean_count, picture.astype(np.float32), faulty)
     field = shown[first, several]
     path.mean_count, path.faulty, path.picture = field.mean_count, field.faulty, field.picture
-    if len(path.faulty):
-        log.info("%d hot or dead pixels repaired", len(path.faulty))
+    log.info("%d hot or dead pixels repaired", len(path.faulty))
     corner = np.zeros(2)
     if near_px is None:
         if (first, several, pixel_A) not in shown:

@@ -43,6 +43,12 @@ def frames_at_once(movie):
     return int(np.clip(READ_BYTES // size, 1, MOST_AT_ONCE))
 
 
+def _kept_type(movie):
+    """Type in which counts are kept: small integers as they are, which takes less memory, all else float32."""
+    small = movie.dtype.kind in "iu" and movie.dtype.itemsize <= 2
+    return movie.dtype.newbyteorder("=") if small else np.float32
+
+
 def read_region(movie, begin, stop, region, window, faulty, mean_count, keep=0, tail=None):
     """Counts of a region, frames begin .. stop - 1, and the mean of the window about it, in one reading.
 
@@ -51,14 +57,13 @@ def read_region(movie, begin, stop, region, window, faulty, mean_count, keep=0, 
     movie : as of open_movie, for its shape and type; region, window : (y0, y1, x0, x1), the region inside the window
     faulty : (m, 2) pixels of the field to repair; mean_count : of an ordinary frame
     keep : so many of the last frames go into the tail; tail : of the block before, to be used where it fits
-    Returns counts (n, h, w), float32 or the movie's own small integers, which take less memory; good (n,) bool (not
-    blank), mean of the good frames (window's shape) float64, tail.
+    Returns counts (n, h, w), float32 or the movie's own small integers; good (n,) bool (not blank), mean of the good
+    frames (window's shape) float64, tail.
     """
     top, left = region[0] - window[0], region[2] - window[2]
     height, width = region[1] - region[0], region[3] - region[2]
     step = frames_at_once(movie)
-    small = movie.dtype.kind in "iu" and movie.dtype.itemsize <= 2
-    counts = np.empty((stop - begin, height, width), movie.dtype.newbyteorder("=") if small else np.float32)
+    counts = np.empty((stop - begin, height, width), _kept_type(movie))
     good = np.empty(stop - begin, bool)
     total = np.zeros((window[1] - window[0], window[3] - window[2]))
     own, around = inside(faulty, region), inside(faulty, window)
@@ -160,9 +165,12 @@ def named(name):
 
 
 def read_frames(movie, begin, stop, area=None):
-    """Frames begin .. stop - 1, float32, whole or an area (y0, y1, x0, x1) of them; refused where not numbers."""
+    """A copy of frames begin .. stop - 1, whole or an area (y0, y1, x0, x1) of them; refused where not numbers.
+
+    float32 or the movie's own small integers
+    """
     counts = movie.sections(begin, stop) if area is None else movie.window(begin, stop, area)
-    counts = np.array(counts, np.float32)
+    counts = np.array(counts, _kept_type(movie))
     refuse_nonfinite(counts, movie, begin)
     return counts
 

@@ -11,7 +11,7 @@ from perrin.files.movies import pixel_size
 from perrin.files.stacks import stack_writer
 from perrin.files.tables import write_table
 from perrin.frames import pixels
-from perrin.frames.field_picture import draw_field
+from perrin.frames.field_picture import draw_field, shown_average
 from perrin.frames.path import SCORE_FRAMES, follow_movie, running_mean
 from perrin.frames.reading import Wanted
 from perrin.frames.verdicts import judge, verdicts
@@ -71,10 +71,18 @@ def tracker(source, outputs, asked, seen_first):
         source, first, count, pixel_A, near, choose_box, {**asked, "box_px": box}, seed, seen_first
     )
     sign = {"bright": 1.0, "dark": -1.0}[asked["polarity"]]
-    return first, _written(path, blocks, outputs, name, first, pixel_A, sign, source, asked["smoother"])
+
+    def picture():
+        """What is drawn beneath the path: the same for all particles with the same first frames."""
+        key = "picture", id(path.picture), asked["smoother"]
+        if key not in seen_first:
+            seen_first[key] = shown_average(path.picture, asked["smoother"])
+        return seen_first[key]
+
+    return first, _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture)
 
 
-def _written(path, blocks, outputs, name, first, pixel_A, sign, source, smoother):
+def _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture):
     """Let the blocks of a particle come, and write its files; passes on what they want of the movie."""
     count, corners, reply = len(path.place), [], None
     with ExitStack() as stacks:
@@ -126,7 +134,7 @@ def _written(path, blocks, outputs, name, first, pixel_A, sign, source, smoother
             faulty_px=path.faulty,
             walk_px=path.walk_px,
         )
-    draw_field(outputs["field"], path, pixel_A, verdict, smoother)
+    draw_field(outputs["field"], path, pixel_A, verdict, *picture())
     return Followed(first, first + count - 1, path.place)
 
 
