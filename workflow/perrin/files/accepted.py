@@ -56,6 +56,21 @@ class Frames:
         )
 
 
+def same_frames(data, stack):
+    """The same frames with the images of another stack of the trajectory, which has an image for each of the first's.
+
+    data : Frames; stack : mrcs
+    """
+    first, last = int(data.row[0]), int(data.row[-1])
+    (count, n, _), _ = stack_info(stack)
+    if count <= last or n != data.box_size_px:
+        raise InputError(
+            f"{stack} has {count} images of {n} px, the clean frames need {last + 1} of {data.box_size_px} px; "
+            "run denoise again"
+        )
+    return replace(data, images=read_stack(stack, first, last + 1)[data.row - first])
+
+
 def gaps(number):
     """Frames of the movie since the one before, 1 for the first."""
     return np.diff(number, prepend=number[0] - 1).astype(float) if len(number) else np.zeros(0)
