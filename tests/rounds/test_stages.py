@@ -10,7 +10,7 @@ import pytest
 import starfile
 from scipy.spatial.transform import Rotation
 
-from perrin.files.accepted import read_accepted, same_frames
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import write_json
 from perrin.files.errors import InputError
 from perrin.files.models import file_origin_A, write_atoms
@@ -32,7 +32,8 @@ from perrin.simulate.images import PLAIN, simulate_boxes
 PIXEL, N, A_A, FRAMES = 0.358, 64, 3.92, 260
 MAPS = {"half_mode": "blocks", "reconstruction": "nufft", "ridge": 0.2}
 WINDOW = MAPS | {
-    "method": "continuity", "match_frames": "clean", "continuity_frames": "clean", "n_rounds": 4, "iterations": 2, "regularise": "none"
+    "method": "continuity", "match_frames": "clean", "continuity_frames": "clean", "n_rounds": 4, "iterations": 2,
+    "regularise": "none",
 }  # fmt: skip
 
 
@@ -244,7 +245,7 @@ def test_continuity_takes_the_frames_that_it_is_told_to(solved, tmp_path, monkey
     monkeypatch.setattr(f"perrin.rounds.{stage}.{stage[:-2]}_by_continuity", stop)
     given = named(folder, clean="clean.mrcs", frames="frames.csv", tracks="tracks.csv")
     given |= named(tmp_path, denoised="denoised.mrcs")
-    unused = {name: "unused" for name in ("poses", "poses_csv", "map", "half1", "half2", "coverage")}
+    unused = dict.fromkeys(("poses", "poses_csv", "map", "half1", "half2", "coverage"), "unused")
     with pytest.raises(Seen) as caught:
         if stage == "average3d":
             average3d(
@@ -296,4 +297,4 @@ def test_a_denoised_stack_of_other_frames_is_refused(solved, tmp_path):
     write_stack(tmp_path / "short.mrcs", np.zeros((30, N, N), np.float32), PIXEL)
     data = read_accepted(*(str(folder / name) for name in ("clean.mrcs", "frames.csv", "tracks.csv")))
     with pytest.raises(InputError, match="30 images"):
-        same_frames(data, str(tmp_path / "short.mrcs"))
+        images_of(str(tmp_path / "short.mrcs"), data)

@@ -56,19 +56,19 @@ class Frames:
         )
 
 
-def same_frames(data, stack):
-    """The same frames with the images of another stack of the trajectory, which has an image for each of the first's.
+def images_of(stack, data):
+    """(f, n, n) images of the same frames in another stack of the trajectory, which has all rows of the first.
 
-    data : Frames; stack : mrcs
+    stack : mrcs; data : Frames
     """
     first, last = int(data.row[0]), int(data.row[-1])
     (count, n, _), _ = stack_info(stack)
-    if count <= last or n != data.box_size_px:
+    if count <= last or n != data.images.shape[-1]:
         raise InputError(
-            f"{stack} has {count} images of {n} px, the clean frames need {last + 1} of {data.box_size_px} px; "
+            f"{stack} has {count} images of {n} px, the clean frames need {last + 1} of {data.images.shape[-1]} px; "
             "run denoise again"
         )
-    return replace(data, images=read_stack(stack, first, last + 1)[data.row - first])
+    return read_stack(stack, first, last + 1)[data.row - first]
 
 
 def gaps(number):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from perrin.atoms.sites import nonnegative_solution, point_equations
-from perrin.files.accepted import read_accepted, same_frames
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
 from perrin.files.models import write_atoms
@@ -84,7 +84,9 @@ def average3d(
             reconstruction=reconstruction, ridge=ridge,
         )  # fmt: skip
     else:
-        given = same_frames(data, denoised) if continuity_frames == "denoised" else data
+        given = data
+        if continuity_frames == "denoised":
+            given = replace(data, images=images_of(denoised, data))
         solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
     if hand == "depth" and verdict != "failed":
         facts["hand"] = hand_of_best_stretch(data, solution, facts["a_A"], metal, polarity)

@@ -17,7 +17,7 @@ from perrin.atoms.coordination_threshold import threshold_by_coordination
 from perrin.atoms.density import scale_to, simulate_density
 from perrin.atoms.detect import detect_atoms
 from perrin.atoms.metals import contact_distance
-from perrin.files.accepted import same_frames
+from perrin.files.accepted import images_of
 from perrin.files.elements import element as element_data
 from perrin.files.errors import InputError
 from perrin.files.records import Atoms, Map, Poses
@@ -299,7 +299,7 @@ def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, **opt
     returns Solution, facts (a_A, radius_A, rounds, ...), verdict, why
     """
     result = coupled_rounds(
-        data.images, None, None, metal.symbol, data.pixel_A, same_frames(data, stack).images, diameter_A=diameter_A,
+        data.images, None, None, metal.symbol, data.pixel_A, images_of(stack, data), diameter_A=diameter_A,
         rounds=rounds, **options,
     )  # fmt: skip
     if len(result.atoms) < LEAST_ATOMS:
@@ -335,8 +335,8 @@ def window_by_matching(data, stack, start, facts, element, n_rounds, seed=None, 
     poses = start.take(np.array([place[int(number)] for number in data.number]))
     extent = 2 * float(facts["radius_A"]) * 1.3
     result = coupled_rounds(
-        data.images, None, poses, element, data.pixel_A, same_frames(data, stack).images, facts["a_A"], extent,
-        n_rounds, centre=False, **options,
+        data.images, None, poses, element, data.pixel_A, images_of(stack, data), facts["a_A"], extent, n_rounds,
+        centre=False, **options,
     )  # fmt: skip
     solution = solution_of(data.images, data.pixel_A, result, data.gap)
     return solution, _history(solution, result)

@@ -1,11 +1,12 @@
 """One window of time: poses, maps and draft atoms, refined in rounds from the poses of the whole trajectory."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
 from perrin.atoms.sites import difference_table
-from perrin.files.accepted import read_accepted, same_frames
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
 from perrin.files.models import read_atoms, write_atoms
@@ -86,7 +87,9 @@ def window3d(
             )  # fmt: skip
         else:
             around = read_atoms(sites, data.box_size_px, data.pixel_A).xyz_A
-            given = same_frames(data, denoised) if continuity_frames == "denoised" else data
+            given = data
+            if continuity_frames == "denoised":
+                given = replace(data, images=images_of(denoised, data))
             solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
         checks = solution_checks(solution, seen)
         verdict, why = overall(checks)
