@@ -3,9 +3,9 @@
     python benchmarks/denoising_found.py [--settings 1:17 2.5:8.5 4:17] [--variants raw shrinkage ...] [--seed 11]
     python benchmarks/denoising_found.py --graphene off static notch both published [--settings ...]
 
-A movie of a tumbling cluster of 161 atoms of Pt under two sheets of graphene and some liquid (perrin.simulate), as many
-electrons a pixel and degrees a frame as each setting says (contrast of an atom alike in all). It is tracked, cleaned and
-judged once; then average3d, window3d (one window) and model run with their defaults, from nothing, on each variant's
+A movie of a tumbling cluster of 161 atoms of Pt under two sheets of graphene and some liquid (perrin.simulate), with
+the electrons a pixel and degrees a frame of each setting (an atom's contrast is alike in all). It is tracked, cleaned
+and judged once; then average3d, window3d (one window) and model run with their defaults, from nothing, on each variant's
 frames in place of the clean ones. "shrinkage, poses" takes denoised frames for poses and draft atoms only
 (continuity_frames: denoised in average3d and window3d). The components kept by the kernel methods are the share of
 the published 500 in 2,000 frames. With --graphene, frames are raw and the ways of subtracting the sheets are compared.
