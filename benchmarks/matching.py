@@ -30,7 +30,15 @@ from perrin.stage import limited  # noqa: E402
 PIXEL_A, SHARE = 0.358, 0.4
 SEARCHES = {"default": {}, "published": PUBLISHED_SEARCH}
 COLUMNS = ("box px", "band A", "search", "frames run", "CPU s", "ms a frame", "1,000 frames", "10,000 frames")
-COLUMNS += ("search GFLOP", "GFLOP/s", "% of peak", "refinement GFLOP", "GFLOP/s", "% of peak", "peak GFLOP/s")
+COLUMNS += (
+    "search GFLOP",
+    "GFLOP/s",
+    "% of peak",
+    "refinement GFLOP",
+    "GFLOP/s",
+    "% of peak",
+    "peak GFLOP/s",
+)
 spent, operations = Counter(), Counter()
 
 
@@ -57,6 +65,13 @@ def of_angles(frames, references, turns):
 def of_products(coefficients, rows, transform, *_):
     """Operations of perrin.poses.normal_equations.products."""
     return len(rows) * coefficients.shape[1] * (300 if transform.taps == 2 else 1100)
+
+
+def iteration(some, images, density, poses, band, radius, search):
+    """CPU seconds of one iteration of matching on the first frames."""
+    begin = time.process_time()
+    matching.match(images[:some], density, poses.take(np.arange(some)), band, mask_radius_A=radius, **search)
+    return time.process_time() - begin
 
 
 def peak():
@@ -95,20 +110,12 @@ def main():
             poses = Poses(np.arange(count), q, shift, np.ones(count), np.ones(count))
             for shortest in options.bands:
                 for name in options.searches:
-
-                    def run(some, name=name, shortest=shortest):
-                        begin = time.process_time()
-                        matching.match(
-                            images[:some], density, poses.take(np.arange(some)), (3.0, shortest),
-                            mask_radius_A=radius, **SEARCHES[name],
-                        )  # fmt: skip
-                        return time.process_time() - begin
-
-                    run(4)  # compiles
-                    few = run(options.frames[0])
+                    given = images, density, poses, (3.0, shortest), radius, SEARCHES[name]
+                    iteration(4, *given)  # compiles
+                    few = iteration(options.frames[0], *given)
                     spent.clear()
                     operations.clear()
-                    many = run(count)
+                    many = iteration(count, *given)
                     best = peak()
                     slope = (many - few) / (count - options.frames[0])
                     fixed = many - slope * count

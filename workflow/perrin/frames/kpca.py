@@ -83,6 +83,14 @@ def exact(frames, components, seed=0):
     return rows, values, np.ones(len(values))
 
 
+def cosine_kernel(rows, length):
+    """(f, f) cosines between rows."""
+    kernel = rows @ rows.T
+    kernel /= length
+    kernel /= length[:, None]
+    return kernel
+
+
 def leading_pairs(kernel, q, seed=0):
     """The q largest eigenpairs of the centred kernel H K H, H = 1 - (1 / f) sum.
 
@@ -127,9 +135,7 @@ def preimage_iteration(
     f = len(frames)
     components = min(components, f - 1)
     mean, rows, length = unit_rows(frames)
-    kernel = rows @ rows.T
-    kernel /= length
-    kernel /= length[:, None]
+    kernel = cosine_kernel(rows, length)
     values, v = leading_pairs(kernel, components, seed)
     if weighting == "program":
         weights = f / np.maximum(np.abs(values), 1e-6 * np.abs(values).max())
