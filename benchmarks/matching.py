@@ -3,7 +3,9 @@
     python benchmarks/matching.py [--boxes 96 160] [--frames 128 384] [--bands 1.5 1.0] [--searches default published]
 
 Frames of a ball of Pt that fills 0.4 of the box in radius, bands from 3 A to each period, poses given (as in all
-iterations but the first). Two numbers of frames are run; 1,000 and 10,000 lie on the line through them. Operations:
+iterations but the first). Two numbers of frames are run; 1,000 and 10,000 are extrapolated along the line through
+them, and of the published search, which makes its fine references anew for each matching.STEP frames, with the line's
+constant as often. Operations:
 the search over angles multiplies matrices (8 a direction, ring and order) and transforms (2.5 T log2 T a direction of
 T angles); refinement takes about 300 a coefficient and pose by trilinear, 1,100 by Kaiser-Bessel interpolation. Peak: a
 product of two 2,000 x 2,000 matrices of float32 in the same run, between the cases.
@@ -57,9 +59,9 @@ def counted(module, name, kind, count):
 
 
 def of_angles(frames, references, turns):
-    """Operations of perrin.poses.polar.angle_scores."""
-    pairs, (_, orders, rings) = len(frames) * len(references), frames.shape
-    return pairs * (8 * orders * rings + 2.5 * turns * np.log2(turns))
+    """Operations of perrin.poses.polar.turned_scores."""
+    orders, count, rings = frames.shape
+    return count * references.shape[2] * (8 * orders * rings + 2.5 * turns * np.log2(turns))
 
 
 def of_products(coefficients, rows, transform, *_):
@@ -93,7 +95,7 @@ def main():
     parser.add_argument("--bands", type=float, nargs="+", default=[1.5, 1.0])
     parser.add_argument("--searches", nargs="+", default=list(SEARCHES), choices=SEARCHES)
     options = parser.parse_args()
-    counted(matching, "angle_scores", "search", of_angles)
+    counted(matching, "turned_scores", "search", of_angles)
     counted(map_fit, "products", "refinement", of_products)
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
     with limited(1):
@@ -120,7 +122,9 @@ def main():
                     slope = (many - few) / (count - options.frames[0])
                     fixed = many - slope * count
                     line = [n, f"3-{shortest:g}", name, count, f"{many:.1f}", f"{1000 * slope:.1f}"]
-                    line += [f"{fixed + slope * 1000:.0f}", f"{fixed + slope * 10000:.0f}"]
+                    for wanted in (1000, 10000):
+                        times = -(-wanted // matching.STEP) if name == "published" else 1
+                        line.append(f"{times * fixed + slope * wanted:.0f}")
                     for kind in ("search", "refinement"):
                         work, seconds = operations[kind] / 1e9, spent[kind]
                         line += [
