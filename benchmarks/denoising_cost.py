@@ -2,6 +2,7 @@
 
     python benchmarks/denoising_cost.py [--frames 1000 10000] [--box 160] [--components 500]
 
+decomposition: of the frames, for exact and ridge; kernel: of the matrix of all cosines, for published and program.
 Frames are white noise with a low-rank signal; each line runs in a process of its own, on --threads threads.
 """
 
@@ -19,7 +20,7 @@ from perrin.frames import kpca, shrinkage  # noqa: E402
 from perrin.stage import limited  # noqa: E402
 
 PIXEL_A = 0.358
-CASES = ("decomposition", "exact", "shrinkage", "published", "program", "ridge")
+CASES = ("decomposition", "kernel", "exact", "shrinkage", "published", "program", "ridge")
 
 
 def one(case, count, box, components, threads, queue):
@@ -37,6 +38,9 @@ def one(case, count, box, components, threads, queue):
             _, rows, length = kpca.unit_rows(frames)
             rows /= length[:, None]
             kpca.principal_components(rows, components)
+        elif case == "kernel":
+            _, rows, length = kpca.unit_rows(frames)
+            kpca.leading_pairs(kpca.cosine_kernel(rows, length), components)
         elif case == "exact":
             kpca.exact(frames, components)
         elif case == "shrinkage":

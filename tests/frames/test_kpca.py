@@ -110,3 +110,20 @@ def test_ridge_is_scikit_learns():
     oracle = KernelPCA(6, kernel="cosine", fit_inverse_transform=True, alpha=1.0)
     expected = oracle.inverse_transform(oracle.fit_transform((x - mean).astype(float))) + mean
     assert np.allclose(kpca.ridge(x, 6)[0], expected, atol=2e-3)
+
+
+def test_the_block_krylov_pairs_are_those_of_a_dense_solver(monkeypatch):
+    """Catches a kernel that is not centred, pairs out of order, and a space too small for what lies in the noise."""
+    x = frames(700, 900, rank=8, noise=1.0)
+    rows = x - x.mean(0)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    kernel = unit @ unit.T
+    want_values, want = kpca.leading_pairs(kernel, 40)
+    monkeypatch.setattr(kpca, "DIRECT", 100)
+    values, vectors = kpca.leading_pairs(kernel, 40)
+    assert np.allclose(values[:8], want_values[:8], rtol=1e-4)
+    assert np.allclose(np.abs((vectors * want)[:, :8].sum(0)), 1, atol=1e-3)
+    assert np.allclose(vectors.T @ vectors, np.eye(40), atol=1e-4)
+    # the others are of noise alone, whose spectrum is dense
+    assert 0.95 < values[8:].sum() / want_values[8:].sum() <= 1 + 1e-5
+    assert kpca.leading_pairs(kernel, 40)[1].tobytes() == vectors.tobytes()

@@ -10,7 +10,9 @@ import pytest
 import starfile
 from scipy.spatial.transform import Rotation
 
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import write_json
+from perrin.files.errors import InputError
 from perrin.files.models import file_origin_A, write_atoms
 from perrin.files.poses import read_poses, write_poses
 from perrin.files.records import Poses
@@ -30,7 +32,8 @@ from perrin.simulate.images import PLAIN, simulate_boxes
 PIXEL, N, A_A, FRAMES = 0.358, 64, 3.92, 260
 MAPS = {"half_mode": "blocks", "reconstruction": "nufft", "ridge": 0.2}
 WINDOW = MAPS | {
-    "method": "continuity", "match_frames": "clean", "n_rounds": 4, "iterations": 2, "regularise": "none"
+    "method": "continuity", "match_frames": "clean", "continuity_frames": "clean", "n_rounds": 4, "iterations": 2,
+    "regularise": "none",
 }  # fmt: skip
 
 
@@ -191,8 +194,8 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
     outputs |= {"coverage": "coverage.json", "sites": "sites.csv", "lattice": "lattice.json"}
     average3d(
         **given, **named(tmp_path, denoised="clean.mrcs", particle_json="particle.json", **outputs),
-        element="Pt", frame_rate_hz=400, seed=1, method="continuity", match_frames="clean", rounds=1, iterations=1,
-        window_frames=40, polarity="bright", hand="depth", **MAPS,
+        element="Pt", frame_rate_hz=400, seed=1, method="continuity", match_frames="clean", continuity_frames="clean",
+        rounds=1, iterations=1, window_frames=40, polarity="bright", hand="depth", **MAPS,
     )  # fmt: skip
     facts = json.loads((tmp_path / "lattice.json").read_text())
     assert facts["verdict"] == "failed" and "nats" in facts["why"]
@@ -221,3 +224,77 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
     facts = json.loads((tmp_path / "model.json").read_text())
     assert facts["verdict"] == "failed" and facts["n_atoms"] == 0 and "whole trajectory" in facts["why"]
     assert all(Path(path).exists() for path in named(tmp_path, **outputs).values())
+
+
+class Seen(Exception):
+    """Raised with the frames that a method was given."""
+
+
+@pytest.mark.parametrize("stage", ["average3d", "window3d"])
+@pytest.mark.parametrize("use", ["clean", "denoised"])
+def test_continuity_takes_the_frames_that_it_is_told_to(solved, tmp_path, monkeypatch, stage, use):
+    """Would catch a stack that is read but not used, and images that are not those of the accepted frames."""
+    folder, _, _, frame = solved
+    rows = np.arange(FRAMES, dtype=np.float32)[:, None, None]
+    write_stack(tmp_path / "denoised.mrcs", np.broadcast_to(rows, (FRAMES, N, N)), PIXEL)
+    write_json(folder / "particle.json", {"diameter_A": 12.0, "extent_A": 13.0})
+
+    def stop(data, *_, **__):
+        raise Seen(data)
+
+    monkeypatch.setattr(f"perrin.rounds.{stage}.{stage[:-2]}_by_continuity", stop)
+    given = named(folder, clean="clean.mrcs", frames="frames.csv", tracks="tracks.csv")
+    given |= named(tmp_path, denoised="denoised.mrcs")
+    unused = dict.fromkeys(("poses", "poses_csv", "map", "half1", "half2", "coverage"), "unused")
+    with pytest.raises(Seen) as caught:
+        if stage == "average3d":
+            average3d(
+                **given, **unused, particle_json=str(folder / "particle.json"), correlation="unused", sites="unused",
+                lattice="unused", element="Pt", frame_rate_hz=400, seed=1, method="continuity",
+                match_frames="clean", continuity_frames=use, rounds=1, iterations=1, window_frames=40,
+                polarity="bright", hand="as_found", **MAPS,
+            )  # fmt: skip
+        else:
+            window3d(
+                **given, **unused, **dict.fromkeys(["fsc", "rounds", "draft", "profile"], "unused"),
+                **named(folder, average_poses="average.csv", sites="sites.csv", lattice="lattice.json"),
+                element="Pt", first_frame=10, last_frame=10 + FRAMES - 1, seed=1,
+                **WINDOW | {"continuity_frames": use},
+            )  # fmt: skip
+    data = caught.value.args[0]
+    np.testing.assert_array_equal(data.number, frame)
+    if use == "denoised":
+        np.testing.assert_array_equal(data.images[:, 5, 7], frame - 10)
+    else:
+        assert abs(float(data.images.std()) - 1) < 0.3
+
+
+def test_poses_and_atoms_come_from_denoised_frames(solved, tmp_path):
+    """Clean frames without a particle, denoised ones with it: the draft is the particle, maps are of clean frames."""
+    folder, truth, _, _ = solved
+    noise = np.random.default_rng(3).standard_normal((FRAMES, N, N)).astype(np.float32)
+    write_stack(tmp_path / "noise.mrcs", noise, PIXEL)
+    outputs = {name: f"{name}.mrc" for name in ("map", "half1", "half2")}
+    outputs |= {name: f"{name}.csv" for name in ("fsc", "rounds", "draft", "poses_csv")}
+    outputs |= {"poses": "poses.star", "coverage": "coverage.json", "profile": "profile.json"}
+    window3d(
+        clean=str(tmp_path / "noise.mrcs"),
+        **named(folder, denoised="clean.mrcs", frames="frames.csv", tracks="tracks.csv"),
+        **named(folder, average_poses="average.csv", sites="sites.csv", lattice="lattice.json"),
+        **named(tmp_path, **outputs), element="Pt", first_frame=10, last_frame=10 + FRAMES - 1, seed=1,
+        **WINDOW | {"continuity_frames": "denoised", "n_rounds": 1},
+    )  # fmt: skip
+    table = read_table(tmp_path / "draft.csv")
+    xyz = table[["x_A", "y_A", "z_A"]].to_numpy(float) - file_origin_A(N, PIXEL)
+    assert len(mutual_pairs(truth, xyz, 0.5)) > 0.9 * len(truth)
+    with mrcfile.open(tmp_path / "map.mrc") as empty, mrcfile.open(folder / "map.mrc") as full:
+        assert abs(np.corrcoef(empty.data.ravel(), full.data.ravel())[0, 1]) < 0.2
+
+
+def test_a_denoised_stack_of_other_frames_is_refused(solved, tmp_path):
+    """Would catch frames of an older run taken for those of this one."""
+    folder, *_ = solved
+    write_stack(tmp_path / "short.mrcs", np.zeros((30, N, N), np.float32), PIXEL)
+    data = read_accepted(*(str(folder / name) for name in ("clean.mrcs", "frames.csv", "tracks.csv")))
+    with pytest.raises(InputError, match="30 images"):
+        images_of(str(tmp_path / "short.mrcs"), data)

@@ -56,6 +56,21 @@ class Frames:
         )
 
 
+def images_of(stack, data):
+    """(f, n, n) images of the same frames in another stack of the trajectory, which has all rows of the first.
+
+    stack : mrcs; data : Frames
+    """
+    first, last = int(data.row[0]), int(data.row[-1])
+    (count, n, _), _ = stack_info(stack)
+    if count <= last or n != data.images.shape[-1]:
+        raise InputError(
+            f"{stack} has {count} images of {n} px, the clean frames need {last + 1} of {data.images.shape[-1]} px; "
+            "run denoise again"
+        )
+    return read_stack(stack, first, last + 1)[data.row - first]
+
+
 def gaps(number):
     """Frames of the movie since the one before, 1 for the first."""
     return np.diff(number, prepend=number[0] - 1).astype(float) if len(number) else np.zeros(0)

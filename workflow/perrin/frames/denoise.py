@@ -88,10 +88,10 @@ def denoise(
             if method == "exact":
                 result, values, weights = kpca.exact(flat, n_components, seed)
             elif method == "ridge":
-                result, values, weights = kpca.ridge(flat, n_components)
+                result, values, weights = kpca.ridge(flat, n_components, seed=seed)
             else:
                 weighting = "program" if method == "program" else "projector"
-                result, values, weights = kpca.preimage_iteration(flat, n_components, weighting)
+                result, values, weights = kpca.preimage_iteration(flat, n_components, weighting, seed=seed)
             result = result.reshape(-1, n, n)
         log.info("denoise: %d frames, %d of %d components kept", len(own), (weights > 0).sum(), len(weights))
         if whole:

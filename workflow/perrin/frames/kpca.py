@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg
 
 CHUNK = 512
+DIRECT, BLOCKS = 2500, 4  # frames up to which a dense solver is quicker; powers of the kernel beyond
 
 
 def unit_rows(frames):
@@ -82,18 +83,46 @@ def exact(frames, components, seed=0):
     return rows, values, np.ones(len(values))
 
 
-def _cosine_kernel(frames):
-    mean, rows, length = unit_rows(frames)
-    kernel = (rows @ rows.T) / np.outer(length, length)
-    return mean, rows, length, kernel
+def cosine_kernel(rows, length):
+    """(f, f) cosines between rows."""
+    kernel = rows @ rows.T
+    kernel /= length
+    kernel /= length[:, None]
+    return kernel
 
 
-def _centred(kernel):
-    across = kernel.mean(0)
-    return kernel - across - across[:, None] + kernel.mean()
+def leading_pairs(kernel, q, seed=0):
+    """The q largest eigenpairs of the centred kernel H K H, H = 1 - (1 / f) sum.
+
+    kernel : (f, f) symmetric, float32
+    Up to DIRECT frames by a dense solver. Beyond, in a block Krylov space (Musco & Musco, NIPS 28 (2015)): BLOCKS
+    powers of the kernel on q + 16 random vectors, in matrix products alone. Components above the noise come out as
+    they are; of those within it, whose spectrum is dense, a few hundredths of the variance are missed.
+    -> eigenvalues (q,) float64 descending, vectors (f, q) float32 in columns
+    """
+    f = len(kernel)
+    width = q + 16
+    if f <= DIRECT or BLOCKS * width > f:
+        across = kernel.mean(0)
+        return _top(kernel - across - across[:, None] + kernel.mean(), q)
+
+    def product(x):
+        y = kernel @ (x - x.mean(0))
+        return y - y.mean(0)
+
+    block = np.random.default_rng(seed).standard_normal((f, width), dtype=np.float32)
+    space = np.empty((f, BLOCKS * width), np.float32)
+    for number in range(BLOCKS):
+        block = np.linalg.qr(product(block))[0]
+        space[:, number * width : (number + 1) * width] = block
+    basis = scipy.linalg.qr(space, mode="economic", overwrite_a=True, check_finite=False)[0]
+    values, small = _top(basis.T @ product(basis), q)
+    return values.astype(np.float64), basis @ small
 
 
-def preimage_iteration(frames, components, weighting="projector", iterations=14, tolerance=1e-4, chunk=256):
+def preimage_iteration(
+    frames, components, weighting="projector", iterations=14, tolerance=1e-4, chunk=256, seed=0
+):
     """The fixed-point pre-image of the authors' program.
 
     G = sum_k w_k v_k v_k^T over the leading eigenvectors of the centred kernel. For each frame j, from u = n_j:
@@ -105,8 +134,9 @@ def preimage_iteration(frames, components, weighting="projector", iterations=14,
     """
     f = len(frames)
     components = min(components, f - 1)
-    mean, rows, length, kernel = _cosine_kernel(frames)
-    values, v = _top(_centred(kernel), components)
+    mean, rows, length = unit_rows(frames)
+    kernel = cosine_kernel(rows, length)
+    values, v = leading_pairs(kernel, components, seed)
     if weighting == "program":
         weights = f / np.maximum(np.abs(values), 1e-6 * np.abs(values).max())
     else:
@@ -140,19 +170,27 @@ def preimage_iteration(frames, components, weighting="projector", iterations=14,
     return out, values.astype(float), weights.astype(float)
 
 
-def ridge(frames, components, alpha=1.0):
+def ridge(frames, components, alpha=1.0, seed=0):
     """Pre-images learnt by kernel ridge regression from the scores back to the frames, as scikit-learn does.
 
-    Bakir, Weston & Schoelkopf, NIPS 16 (2004). The regression's kernel is the cosine of the scores.
+    Bakir, Weston & Schoelkopf, NIPS 16 (2004). The regression's kernel is the cosine of the scores, S S^T with S the
+    scores at unit length, so that S S^T (S S^T + alpha)^-1 rows = S (S^T S + alpha)^-1 S^T rows: linear in f.
     frames : (f, d) float32 -> denoised (f, d), eigenvalues, weights
     """
-    components = min(components, len(frames) - 1)
-    mean, rows, _, kernel = _cosine_kernel(frames)
-    values, v = _top(_centred(kernel).astype(np.float64), components)
-    scores = v * np.sqrt(np.maximum(values, 0))
+    components = min(components, len(frames) - 1, frames.shape[1])
+    mean, rows, length = unit_rows(frames)
+    rows /= length[:, None]
+    middle = rows.mean(0, dtype=np.float64).astype(np.float32)
+    rows -= middle
+    values, vectors = principal_components(rows, components, seed)
+    scores = rows @ vectors.T
     size = np.linalg.norm(scores, axis=1, keepdims=True)
-    scores = scores / np.where(size > 0, size, 1)
-    between = scores @ scores.T
-    regular = between + alpha * np.eye(len(between))
-    hat = scipy.linalg.solve(regular, between, assume_a="pos")
-    return (hat.T.astype(np.float32) @ rows) + mean, values.astype(float), np.ones(len(values))
+    scores /= np.where(size > 0, size, 1)
+    # S^T (length (rows + middle)): the frames themselves, less their mean
+    weighted = scores * length[:, None]
+    target = weighted.T @ rows + np.outer(weighted.sum(0), middle)
+    regular = scores.T.astype(np.float64) @ scores + alpha * np.eye(scores.shape[1])
+    learnt = scipy.linalg.solve(regular, target, assume_a="pos").astype(np.float32)
+    for a in range(0, len(rows), CHUNK):
+        rows[a : a + CHUNK] = scores[a : a + CHUNK] @ learnt + mean
+    return rows, values, np.ones(len(values))

@@ -21,19 +21,21 @@ from perrin.imaging.rotations import matrices, quaternions
 from perrin.imaging.slices import TRILINEAR, padded_transform
 from perrin.poses.map_fit import fit_poses, pose_facts
 from perrin.poses.polar import (
-    angle_scores,
+    by_order,
     moved,
     norms,
     reference_spectra,
     ring_samples,
     ring_spectra,
     rings,
+    turned_scores,
 )
 from perrin.progress import progress
 
 log = logging.getLogger("perrin")
 
-FRAMES = 64  # compared at once
+STEP = 512  # frames at once, for which fine references are made anew
+FRAMES, DIRECTIONS = 64, 256  # compared at once: what is made of them stays in the cache
 BLOCK = 2000  # fine references at once: bounds the memory
 ROWS = 8192
 
@@ -126,9 +128,8 @@ def match(
     previous = None if poses is None else matrices(poses.quaternion)
     rotation, shift = np.empty((len(images), 3, 3)), np.empty((len(images), 2))
     correlation, factor, sigma = (np.empty(len(images)) for _ in range(3))
-    step = 4 * FRAMES
-    for first in progress(range(0, len(images), step), "frames matched (in chunks)"):
-        part = slice(first, min(first + step, len(images)))
+    for first in progress(range(0, len(images), STEP), "frames matched (in chunks)"):
+        part = slice(first, min(first + STEP, len(images)))
         frames = centred_masked(images[part], start[part], pixel, radius)
         samples = ring_samples(frames, grid)
         length = norms(samples, grid) if amplitude is None else np.ones(len(frames))
@@ -174,14 +175,20 @@ def coarse_search(samples, length, references, grid, shifts_px, keep):
     """
     references, off = references
     f, d = len(samples), len(references)
+    references = by_order(references)
     best = np.full((f, d), -np.inf, np.float32)
     angle, shift = np.zeros((f, d), np.int32), np.zeros((f, d), np.int32)
     for number, offset in enumerate(shifts_px):
         for first in range(0, f, FRAMES):
             part = slice(first, first + FRAMES)
             spectra = ring_spectra(moved(samples[part], grid, offset), grid)
-            scores = np.moveaxis(angle_scores(spectra, references, grid.turns), -1, 0)
-            _keep_better(scores, off, number, best[part], angle[part], shift[part])
+            spectra = np.ascontiguousarray(spectra.transpose(1, 0, 2))
+            for low in range(0, d, DIRECTIONS):
+                some = slice(low, low + DIRECTIONS)
+                scores = turned_scores(spectra, references[:, :, some], grid.turns)
+                _keep_better(
+                    scores, off[some], number, best[part, some], angle[part, some], shift[part, some]
+                )
     best /= np.maximum(length, 1e-30)[:, None]
     order = np.argsort(-best, axis=1, kind="stable")[:, : min(keep, d)]
     pick = (np.arange(f)[:, None], order)

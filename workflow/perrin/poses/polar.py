@@ -114,5 +114,14 @@ def angle_scores(frames, references, turns):
 
     frames : (f, m, k), references : (d, m, k) spectra; at angle psi the pose is R = Rz(psi) R_reference
     """
-    product = np.matmul(frames.transpose(1, 0, 2), references.conj().transpose(1, 2, 0))
-    return np.moveaxis(fft.irfft(product, turns, axis=0), 0, -1)
+    return np.moveaxis(turned_scores(frames.transpose(1, 0, 2), by_order(references), turns), 0, -1)
+
+
+def by_order(references):
+    """(d, m, k) spectra as `turned_scores` takes them: conjugate, (m, k, d)."""
+    return np.ascontiguousarray(references.conj().transpose(1, 2, 0))
+
+
+def turned_scores(frames, references, turns):
+    """The same correlations as (turns, f, d), of frames (m, f, k) and `by_order` references (m, k, d)."""
+    return fft.irfft(np.matmul(frames, references), turns, axis=0, overwrite_x=True)

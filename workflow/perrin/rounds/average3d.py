@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from perrin.atoms.sites import nonnegative_solution, point_equations
-from perrin.files.accepted import read_accepted
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
 from perrin.files.models import write_atoms
@@ -56,8 +56,8 @@ GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
 
 def average3d(
     *, clean, denoised, frames, tracks, particle_json, poses, poses_csv, map, half1, half2, correlation, coverage,
-    sites, lattice, element, frame_rate_hz, seed, method, match_frames, rounds, iterations, window_frames,
-    half_mode, reconstruction, ridge, polarity, hand,
+    sites, lattice, element, frame_rate_hz, seed, method, match_frames, continuity_frames, rounds,
+    iterations, window_frames, half_mode, reconstruction, ridge, polarity, hand,
 ):  # fmt: skip
     """Find the pose of every accepted frame and reconstruct the time-averaged map.
 
@@ -67,6 +67,8 @@ def average3d(
     method : "continuity", a lattice path through time whose branches a local model mends; "matching", each frame
         by itself against a map from a lattice ball, as published (`perrin.rounds.coupled`)
     match_frames, rounds, iterations : of matching
+    continuity_frames : "clean" or "denoised", what continuity takes poses and sites from; maps and hand are of clean
+        frames in any case
     window_frames : frames of the stretch from which continuity starts
     half_mode, reconstruction, ridge : of the maps, see `perrin.maps`
     polarity : "bright" or "dark"; hand : "depth", the mirror image is taken where the atoms' depth through focus
@@ -82,7 +84,10 @@ def average3d(
             reconstruction=reconstruction, ridge=ridge,
         )  # fmt: skip
     else:
-        solution, facts, verdict, why = average_by_continuity(data, metal, particle, window_frames)
+        given = data
+        if continuity_frames == "denoised":
+            given = replace(data, images=images_of(denoised, data))
+        solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
     if hand == "depth" and verdict != "failed":
         facts["hand"] = hand_of_best_stretch(data, solution, facts["a_A"], metal, polarity)
         if facts["hand"]["verdict"] == "other":

@@ -17,10 +17,10 @@ from perrin.atoms.coordination_threshold import threshold_by_coordination
 from perrin.atoms.density import scale_to, simulate_density
 from perrin.atoms.detect import detect_atoms
 from perrin.atoms.metals import contact_distance
+from perrin.files.accepted import images_of
 from perrin.files.elements import element as element_data
 from perrin.files.errors import InputError
 from perrin.files.records import Atoms, Map, Poses
-from perrin.files.stacks import read_stack
 from perrin.imaging import lattice as crystal
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.profile import Profile, overlap
@@ -291,12 +291,6 @@ def _history(solution, coupled):
     return rows
 
 
-def _same_rows(stack, data):
-    """Rows of another stack that belong to the frames at hand."""
-    first = int(data.row[0])
-    return read_stack(stack, first, int(data.row[-1]) + 1)[data.row - first]
-
-
 def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, **options):
     """Published rounds on a whole trajectory, from a lattice ball.
 
@@ -305,7 +299,7 @@ def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, **opt
     returns Solution, facts (a_A, radius_A, rounds, ...), verdict, why
     """
     result = coupled_rounds(
-        data.images, None, None, metal.symbol, data.pixel_A, _same_rows(stack, data), diameter_A=diameter_A,
+        data.images, None, None, metal.symbol, data.pixel_A, images_of(stack, data), diameter_A=diameter_A,
         rounds=rounds, **options,
     )  # fmt: skip
     if len(result.atoms) < LEAST_ATOMS:
@@ -341,7 +335,7 @@ def window_by_matching(data, stack, start, facts, element, n_rounds, seed=None, 
     poses = start.take(np.array([place[int(number)] for number in data.number]))
     extent = 2 * float(facts["radius_A"]) * 1.3
     result = coupled_rounds(
-        data.images, None, poses, element, data.pixel_A, _same_rows(stack, data), facts["a_A"], extent, n_rounds,
+        data.images, None, poses, element, data.pixel_A, images_of(stack, data), facts["a_A"], extent, n_rounds,
         centre=False, **options,
     )  # fmt: skip
     solution = solution_of(data.images, data.pixel_A, result, data.gap)

@@ -1,11 +1,12 @@
 """One window of time: poses, maps and draft atoms, refined in rounds from the poses of the whole trajectory."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
 from perrin.atoms.sites import difference_table
-from perrin.files.accepted import read_accepted
+from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
 from perrin.files.models import read_atoms, write_atoms
@@ -54,16 +55,17 @@ ROUND_COLUMNS = {
 
 def window3d(
     *, clean, denoised, frames, tracks, average_poses, sites, lattice, poses, poses_csv, map, half1, half2, fsc,
-    rounds, coverage, draft, profile, element, first_frame, last_frame, seed, method, match_frames, n_rounds,
-    iterations, half_mode, reconstruction, ridge, regularise,
+    rounds, coverage, draft, profile, element, first_frame, last_frame, seed, method, match_frames,
+    continuity_frames, n_rounds, iterations, half_mode, reconstruction, ridge, regularise,
 ):  # fmt: skip
     """Refine poses and draft atoms of one window, and reconstruct its maps.
 
     clean, denoised : mrcs; frames, tracks : csv; average_poses, sites, lattice : of the whole trajectory
     poses, poses_csv, map, half1, half2, fsc, rounds, coverage, draft, profile : outputs, see docs/outputs.md
     first_frame, last_frame : of the window, both included
-    method : "continuity", joint rounds against the raw frames; "matching", the published rounds
+    method : "continuity", joint rounds against frames; "matching", the published rounds
     match_frames, iterations : of matching; n_rounds : of either
+    continuity_frames : "clean" or "denoised", what continuity takes poses and draft atoms from
     half_mode, reconstruction, ridge, regularise : of the maps, see `perrin.maps`
     A window that fails writes its poses and maps, no atoms, and the verdict "failed" with the reason.
     """
@@ -85,7 +87,10 @@ def window3d(
             )  # fmt: skip
         else:
             around = read_atoms(sites, data.box_size_px, data.pixel_A).xyz_A
-            solution, history = window_by_continuity(data, start, facts, around, system, n_rounds)
+            given = data
+            if continuity_frames == "denoised":
+                given = replace(data, images=images_of(denoised, data))
+            solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
         checks = solution_checks(solution, seen)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
