@@ -165,7 +165,9 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
             path.polish(*free, *model(o), K)
         o = local(*memory, o)
         steps[new] = o
-    path.step_deg = float(np.clip(measured_step_deg(path.rotation, path.gap), 0.3, 10))
+    path.step_deg = float(
+        np.clip(measured_step_deg(path.rotation, path.gap, path.sigma, path.step_deg), 0.3, 10)
+    )
     begins = np.array(sorted(steps))
     table = np.array([steps[b] for b in begins])
     mended = 0

@@ -47,15 +47,24 @@ class Solution:
     step_deg: float
 
 
-def measured_step_deg(rotation, gap=None):
+def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
     """Rms rotation a frame from refined poses: from the median of squared angles, which jumps do not move.
 
     The squared angle of a random walk in three dimensions is chi-square with 3 degrees of freedom: median 2.366.
+    Poses that were refined with a random walk's prior are smoother than the particle's path; what a step may still
+    differ from theirs is added (one step of expectation maximisation). With the information J a frame and the variance q
+    a step, both along one axis, a stationary chain leaves q (1 - sqrt(r / (r + 4))), r = J q, of a step unknown.
+    sigma (f,) : width of each pose with its neighbours held, radians; walk_deg : the step of that prior
     """
     squared = np.square(angles_between(rotation[1:], rotation[:-1]))
     if gap is not None:
         squared = squared / gap[1:]
-    return float(np.degrees(np.sqrt(3 * np.median(squared) / 2.366)))
+    found = 3 * np.median(squared) / 2.366
+    if sigma is not None:
+        q = np.radians(walk_deg) ** 2 / 3
+        information = max(1 / np.median(np.square(sigma)) - 2 / q, 0.02 / q)
+        found += 3 * q * (1 - np.sqrt(information * q / (information * q + 4)))
+    return float(np.degrees(np.sqrt(found)))
 
 
 def refine(
@@ -97,7 +106,7 @@ def refine(
         level = np.median(o)
         o, a = o / level, a * level
         R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a, 4, walk_deg=step, box_A=box_A, gap=gap)
-        step = float(np.clip(measured_step_deg(R, gap), 0.3, 10))
+        step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
         changed = 0.0
         if retest and turn == 0 and group is not None:
             R, s, flips, _ = segment_test(filtered, xyz, o, K, R, s, a, box_A, group, slips, step, gap=gap)
