@@ -52,8 +52,8 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
     The squared angle of a random walk in three dimensions is chi-square with 3 degrees of freedom: median 2.366.
     Poses that were refined with a random walk's prior are smoother than the particle's path; what a step may still
-    differ from theirs is added (one step of expectation maximisation). With the information J a frame and the variance q
-    a step, both along one axis, a stationary chain leaves q (1 - sqrt(r / (r + 4))), r = J q, of a step unknown.
+    differ from theirs is added (one step of expectation maximisation). With the information J a frame and the
+    variance q a step, both along one axis, a stationary chain leaves q (1 - sqrt(r / (r + 4))), r = J q, unknown.
     sigma (f,) : width of each pose with its neighbours held, radians; walk_deg : the step of that prior
     """
     squared = np.square(angles_between(rotation[1:], rotation[:-1]))
