@@ -61,11 +61,12 @@ def _merged(stretches, frames):
     return [(a, b) for a, b in merged if a > 0 or b < frames]
 
 
-def with_low_runs(stretches, ratio, shortest=5, margin=10, longest=300):
+def with_low_runs(stretches, ratio, shortest=5, margin=10, longest=300, alone=True):
     """Bad stretches extended by the runs of low likelihood that they touch, and runs that are hopeless by themselves.
 
     A path leaves its branch without a jump where two branches cross; what tells is that from there on it explains
-    less. ratio (f,) : log-likelihood over that of a perfect fit; compared with its median over 300 frames around.
+    less. ratio (f,) : log-likelihood over that of a perfect fit; compared with its median over 300 frames around
+    alone : whether hopeless runs count without a jump
     """
     frames = len(ratio)
     smooth = median_filter(ratio, 9, mode="nearest")
@@ -77,7 +78,7 @@ def with_low_runs(stretches, ratio, shortest=5, margin=10, longest=300):
         if not shortest <= len(rows) <= longest:
             continue
         first, stop = int(rows[0]) - margin, int(rows[-1]) + 1 + margin
-        if np.median(smooth[rows]) < HOPELESS:
+        if alone and np.median(smooth[rows]) < HOPELESS:
             out.append([first, stop])
         for stretch in out[: len(stretches)]:
             if rows[0] < stretch[1] and rows[-1] >= stretch[0]:
@@ -156,19 +157,25 @@ def borrow(
 
 
 def mend(
-    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain, box_A, step_deg, longest=100
-):
+    filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain, box_A, step_deg, longest=100,
+    low_runs="all",
+):  # fmt: skip
     """Track every bad stretch anew from both sides; keep what raises the likelihood.
 
     gain : (f,) log-likelihood ratio of the present poses
+    low_runs : runs of low likelihood are suspects by themselves ("all"), where they touch a jump's stretch
+        ("touching"), or never ("none"): against a model that is not the particle's the ratio means little
     returns rotation, shift_A, amplitude, gain, number of stretches changed
     """
     R, s, a, gain = rotation.copy(), shift_A.copy(), amplitude.copy(), gain.copy()
     frames = len(R)
     mean = float(np.median(a))
     changed = 0
-    expected = mean**2 * model_norms(xyz_A, occupancy, R, overlap) / 2
-    for first, stop in with_low_runs(bad_stretches(R, step_deg, longest), gain / expected):
+    stretches = bad_stretches(R, step_deg, longest)
+    if low_runs == "all" or (low_runs == "touching" and stretches):
+        expected = mean**2 * model_norms(xyz_A, occupancy, R, overlap) / 2
+        stretches = with_low_runs(stretches, gain / expected, alone=low_runs == "all")
+    for first, stop in stretches:
         paths = []
         if first > 0:
             paths.append(

@@ -69,7 +69,7 @@ class Path:
         few, part = self.frames(first, stop)
         *found, changed = mend(
             few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], self.amplitude[part],
-            self.gain[part], self.box_A[part], self.step_deg,
+            self.gain[part], self.box_A[part], self.step_deg, low_runs="touching",
         )  # fmt: skip
         self.rotation[part], self.shift_A[part], self.amplitude[part], self.gain[part] = found
         return changed

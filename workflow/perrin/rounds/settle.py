@@ -38,7 +38,7 @@ def settle(filtered, lock, overlap, amplitude, box_A, gap=None, turns=2):
         )
         R, s, a, gain, _ = polish(filtered, *model, R, s, a, 4, walk_deg=lock.step_deg, box_A=box_A, gap=gap)
         R, s, a, gain, lent = borrow(filtered, *model, R, s, a, gain, box_A, lock.step_deg)
-        R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, lock.step_deg)
+        R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, lock.step_deg, low_runs="none")
         log.info(
             "ball of %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches tracked anew, "
             "%.1f nats a frame", len(ball), 100 * slipped.mean(), lent, mended, gain.mean(),
