@@ -163,7 +163,7 @@ def in_windows(*names):
 
 # What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/field.png", "classes2d/sheet.png", "classes2d/frames.csv", "classes2d/particle.json"],
+    *["track/field.png", "classes2d/classes.gif", "classes2d/frames.csv", "classes2d/particle.json"],
     *[
         "average3d/poses.csv",
         "average3d/correlation.csv",
@@ -171,11 +171,17 @@ OF_TRAJECTORY = [
         "average3d/lattice.json",
     ],
     *["segment/windows.tsv", "segment/evidence.csv", "segment/tree.json"],
-    *["events/events.csv", "events/events.svg", "dynamics/states.csv", "dynamics/changes.csv"],
+    *[
+        "events/events.csv",
+        "events/events.svg",
+        "events/evidence.npz",
+        "dynamics/states.csv",
+        "dynamics/changes.csv",
+    ],
     *["dynamics/lives.csv", "dynamics/rates.csv", "dynamics/category.json"],
 ]
 OF_WINDOW = [
-    *["atoms.csv", "atoms_stats.csv", "map.mrc", "density.mrc", "fsc.csv"],
+    *["atoms.csv", "atoms_stats.csv", "depth.csv", "map.mrc", "density.mrc", "fsc.csv"],
     *["model.json", "coverage.json", "profile.json"],
 ]
 
