@@ -1,5 +1,6 @@
 # What the other rule files share; the only one with functions.
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ SHEET = here_or_home(config["trajectories"])
 ROWS = {row["name"]: row for row in checked(read_sheet, SHEET, schema("trajectories"))}
 TRAJECTORIES = list(ROWS)
 DEMO = "results/demo/movie/movie.mrc"
+UNFINISHED = "results/report/unfinished"
 
 # What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
 FACTS = {
@@ -220,6 +222,25 @@ def minutes(base, per_gb):
 
 
 def say_where(page):
-    """Tell the terminal where the report is."""
+    """Tell the terminal where the report is; the one of an earlier run that failed is outdated."""
+    shutil.rmtree(UNFINISHED, ignore_errors=True)
     if Path(page).exists():
         print(f"\nThe report is {Path(page).resolve()}\n", file=sys.stderr)
+
+
+def report_the_rest():
+    """After a failure: say which trajectories did not get to the end and why, and report the others."""
+    settings = {stage: config[stage] for stage in ("summary", "report")}
+    try:
+        from perrin.report.unfinished import unfinished
+
+        rows = list(ROWS.values())
+        page, why = unfinished(rows, "results", "logs", truth_of_demo(), *settings.values())
+    except Exception as error:  # whatever it is, it must not hide what failed before
+        print(f"\nno report of the others: {error}", file=sys.stderr)
+        return
+    print(f"\n{len(why)} of {len(ROWS)} trajectories did not get to the end:", file=sys.stderr)
+    for name, sentence in why.items():
+        print(f"  {name}: {sentence}", file=sys.stderr)
+    if page:
+        print(f"The report of the others is {Path(page).resolve()}\n", file=sys.stderr)

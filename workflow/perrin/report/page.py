@@ -82,7 +82,10 @@ def report(
               "version": VERSION, "names": [row["name"] for row in rows], "failures": failures or {}}  # fmt: skip
     for row in progress(rows, "trajectories shown"):
         name = row["name"]
-        one = _read(Path(results), row, truth.get(name), index, settings)
+        if name in shared["failures"]:
+            one = empty(row, shared["failures"][name], index, settings)
+        else:
+            one = _read(Path(results), row, truth.get(name), index, settings)
         folder = Path(figures) / name
         saved = save_all(folder, one.pop("figures", {}), style)
         one["saved"] = [{"name": file, "link": link_to(folder / file, index)} for file in saved]
