@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT / "workflow"))  # scripts inherit it
 from perrin.closure import code_digests
 from perrin.files.elements import TABLE, element
 from perrin.files.errors import InputError
+from perrin.files.fingerprint import fingerprint
 from perrin.settings import complete, digest, read_schema, read_sheet, seed_of
 
 
@@ -88,9 +89,9 @@ def section(stage):
     return of
 
 
-def code(module, elements=True, shown=None):
-    """Digests of the code that a rule runs, of the element's constants where the code reads them, and of the files
-    in the folder `shown`, which are part of what it writes.
+def code(module, elements=True, shown=None, content=False):
+    """Digests of the code that a rule runs, of the element's constants where the code reads them, of the files in the
+    folder `shown`, which are part of what it writes, and with `content` of what the movie holds.
     """
 
     def of(wildcards):
@@ -101,6 +102,8 @@ def code(module, elements=True, shown=None):
         for path in sorted((ROOT / shown).rglob("*")) if shown else []:
             if path.is_file():
                 digests[f"{shown}/{path.name}"] = digest(path.read_text(encoding="utf-8"))
+        if content and movie_path(wildcards.trajectory) != DEMO:
+            digests["content of the movie"] = fingerprint(movie_path(wildcards.trajectory))
         return digests
 
     return of
@@ -130,9 +133,14 @@ def movie_path(trajectory):
 
 
 def movie(wildcards):
-    """The movie of a trajectory, or nothing where there is none: track then says so, and others go on."""
+    """The movie of a trajectory, or nothing where there is none: track then says so, and others go on.
+
+    A person's movie counts by its content (see code), since its date changes whenever it is copied.
+    """
     path = movie_path(wildcards.trajectory)
-    return [path] if path == DEMO or Path(path).exists() else []
+    if path == DEMO:
+        return [path]
+    return [ancient(path)] if Path(path).exists() else []
 
 
 def frames_of(window):

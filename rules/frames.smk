@@ -20,7 +20,7 @@ rule track:
         runtime=minutes(10, 60),
     params:
         cfg=section("track"),
-        code=code("perrin.frames.track"),
+        code=code("perrin.frames.track", content=True),
     script:
         "../workflow/scripts/track.py"
 

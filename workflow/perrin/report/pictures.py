@@ -30,7 +30,7 @@ def embedded(path, most_px, quality):
 def webp(image, quality):
     """A PIL image as data for an <img>."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=4)
+    image.save(buffer, "WEBP", quality=quality, method=2)
     width, height = image.size
     data = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
     return {"data": data, "width": width, "height": height}
