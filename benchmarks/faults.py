@@ -87,7 +87,10 @@ def half_written(folder):
 
 def sentence(text):
     """The line that tells the user what was wrong."""
-    said = [line.strip() for line in text.splitlines() if "error" in line.lower()]
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if "Read-only file system" in line] + [
+        line for line in lines if line.startswith("error: ")
+    ]
     return said[0][:180] if said else text.strip().splitlines()[-1][:180]
 
 

@@ -212,6 +212,7 @@ def test_captions_are_all_used():
         ((float("nan"), 1, 2), ("–", "")),
         ((3.5, float("nan"), 2), ("3.50", "")),
         ((2.0, 2.0, 2.0), ("2", "2 to 2")),
+        ((0.4758065, 0.4758064, 0.4758065), ("0.476", "0.476 to 0.476")),
     ],
 )
 def test_numbers_in_words(numbers, said):

@@ -69,7 +69,11 @@ def run(job, function):
             _give_up(outputs, f"{title}: {_sentence(error, job)}", terminal)
         except OSError as error:
             traceback.print_exc()
-            said = REFUSED.get(error.errno, f"failed unexpectedly ({error}); the traceback is in its log")
+            short = error.errno is None and "requested and" in str(
+                error
+            )  # numpy's words for a write cut short
+            code = errno.ENOSPC if short else error.errno
+            said = REFUSED.get(code, f"failed unexpectedly ({error}); the traceback is in its log")
             _give_up(outputs, f"{title}: {error.filename2 or error.filename or 'output'}: {said}", terminal)
         except BaseException:
             traceback.print_exc()

@@ -135,7 +135,19 @@ def empty(row, why, index, settings):
 
 def light(one):
     """What an index with many trajectories keeps of one: its words, its numbers over time and its atoms in small."""
-    kept = ("name", "verdict", "why", "found", "category", "first", "portraits", "truth", "counts", "atoms")
+    kept = (
+        "name",
+        "verdict",
+        "why",
+        "reason",
+        "found",
+        "category",
+        "first",
+        "portraits",
+        "truth",
+        "counts",
+        "atoms",
+    )
     return {key: one[key] for key in kept}
 
 

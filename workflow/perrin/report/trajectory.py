@@ -122,6 +122,7 @@ def trajectory(results, row, truth_folder, index, settings):
         "row": row,
         "verdict": verdict,
         "why": why,
+        "reason": next((x["why"] for x in [*structural, *windows] if x["verdict"] in ("doubtful", "failed")), ""),
         "found": words.found_sentence(metal.symbol, states),
         "states": states,
         "first": _state(states, 0),

@@ -35,7 +35,7 @@ def interval(value, low, high):
         return "–", ""
     if low is None or high is None or not (np.isfinite(low) and np.isfinite(high)):
         return number(value), ""
-    if high <= low:
+    if high - low <= 2e-6 * abs(value):  # equal but for the digits of a file
         return number(value), f"{number(low)} to {number(high)}"
     decimals = max(0, 1 - math.floor(math.log10(high - low)))
     if value == int(value) and low == int(low) and high == int(high):

@@ -30,7 +30,6 @@ PLAN_COLUMNS = {
     "sigma_worst_path_A": ("A", "the same of the worst of the simulated paths"),
     "rms_A": ("A", "error of a position in space, root of the mean square"),
     "worst_atoms_A": ("A", "error in space that 5 % of the atoms exceed"),
-    "known_poses_A": ("A", "error in space if all poses were known"),
     "fourier_coverage": ("", "share of the Fourier shell at 1 A that the views have seen"),
 }
 
@@ -51,8 +50,8 @@ def window(xyz_A, frames, step_deg, amplitude, pixel_A, seed, profile=RINGED):
 
     xyz_A : (n, 3); step_deg : turn from frame to frame, rms over all axes together; amplitude : height of an atom's
         image in units of a pixel's noise, before the high-pass; profile : ((sigma_A, height), ...)
-    returns dict: sigma_A (n, 3) with poses free, known_A (n, 3), occupancy (n,) error of an atom's presence with all
-        else known, nats a frame above an empty frame, fourier_coverage
+    returns dict: sigma_A (n, 3) with poses free, occupancy (n,) error of an atom's presence with all else known, nats a
+        frame above an empty frame, fourier_coverage
     """
     quaternion = orientations({"rms_deg": step_deg}, frames, np.random.default_rng(seed))
     sigmas, heights = np.array(profile).T
@@ -60,14 +59,13 @@ def window(xyz_A, frames, step_deg, amplitude, pixel_A, seed, profile=RINGED):
     K = overlap(common, common, pixel_A)
     R, o = matrices(quaternion), np.ones(len(xyz_A))
     shift, strength = np.zeros((frames, 2)), np.full(frames, float(amplitude))
-    free, known, _ = covariances(xyz_A, o, K, R, shift, strength)
+    free, _, _ = covariances(xyz_A, o, K, R, shift, strength)
     n = len(xyz_A)
     presence = normal_matrix(xyz_A, o, K, R, shift, strength).reshape(n, 4, n, 4)[:, 3, :, 3]
     diameter = 2 * np.linalg.norm(xyz_A - xyz_A.mean(0), axis=1).max()
     views = coverage(Poses(np.arange(frames), quaternion, shift, strength, strength), diameter_A=diameter)
     return {
         "sigma_A": np.sqrt(np.diagonal(free, axis1=1, axis2=2)),
-        "known_A": np.sqrt(np.diagonal(known, axis1=1, axis2=2)),
         "occupancy": np.sqrt(np.diag(np.linalg.inv(presence + np.eye(n) / WEAK**2))),
         "nats": float(np.mean(amplitude**2 * model_norms(xyz_A, o, R, K) / 2)),
         "fourier_coverage": views["fourier_coverage"],
@@ -92,14 +90,12 @@ def plan(*, n_atoms, element="Pt", pixel_A=0.358, dose_e_px=17.0, contrast=0.27,
         found = [window(xyz, length, step_deg, amplitude, pixel_A, [seed, k]) for k in range(paths)]
         means = [float(f["sigma_A"].mean()) for f in found]
         space = [np.sqrt(np.square(f["sigma_A"]).sum(1)) for f in found]
-        known = [np.sqrt(np.square(f["known_A"]).sum(1)) for f in found]
         rows.append(
             {
                 "frames": length, "seconds_s": length / rate_hz, "sigma_A": float(np.median(means)),
                 "sigma_best_path_A": min(means), "sigma_worst_path_A": max(means),
                 "rms_A": float(np.median([np.sqrt(np.mean(s**2)) for s in space])),
                 "worst_atoms_A": float(np.median([np.quantile(s, 0.95) for s in space])),
-                "known_poses_A": float(np.median([np.sqrt(np.mean(s**2)) for s in known])),
                 "fourier_coverage": float(np.median([f["fourier_coverage"] for f in found])),
             }
         )  # fmt: skip
@@ -115,12 +111,12 @@ def plan(*, n_atoms, element="Pt", pixel_A=0.358, dose_e_px=17.0, contrast=0.27,
 def words(found, rate_hz):
     """The table and what goes with it, for the terminal."""
     heads = ["frames", "s", "error an axis A", "best to worst path A", "error in space A", "5 % exceed A",
-             "with poses known A", "Fourier shell seen %"]  # fmt: skip
+             "Fourier shell seen %"]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in zip(*found["table"].values()):
-        n, s, mean, best, worst, rms, late, known, seen = row
+        n, s, mean, best, worst, rms, late, seen = row
         cells = [f"{n}", f"{s:.3g}", f"{mean:.3f}", f"{best:.3f}-{worst:.3f}", f"{rms:.3f}", f"{late:.3f}",
-                 f"{known:.3f}", f"{100 * seen:.0f}"]  # fmt: skip
+                 f"{100 * seen:.0f}"]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
     lines.append(f"A frame holds {found['nats']:.0f} nats of the particle against an empty frame.")
@@ -149,9 +145,6 @@ def write_figure(path, found, rate_hz, title):
                           color="#0072b2", label="best to worst path")  # fmt: skip
         axis.loglog(table["frames"], table["sigma_A"], "o-", color="#0072b2", label="along one axis")
         axis.loglog(table["frames"], table["rms_A"], "s-", color="#d55e00", label="in space")
-        axis.loglog(
-            table["frames"], table["known_poses_A"], "--", color="#d55e00", label="in space, poses known"
-        )
         axis.set_xlabel(f"frames of a window ({rate_hz:g} a second)")
         axis.set_ylabel("error of a position (Å)")
         axis.set_xticks(table["frames"], [f"{n:d}" for n in table["frames"]])
