@@ -88,7 +88,7 @@ def half_written(folder):
 def sentence(text):
     """The line that tells the user what was wrong."""
     lines = [line.strip() for line in text.splitlines()]
-    said = [line for line in lines if "Read-only file system" in line] + [
+    said = [line for line in lines if "Write-protected" in line or "Read-only" in line] + [
         line for line in lines if line.startswith("error: ")
     ]
     return said[0][:180] if said else text.strip().splitlines()[-1][:180]

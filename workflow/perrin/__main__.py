@@ -210,7 +210,7 @@ def _plan(options):
     title = f"{options.atoms} {options.element} atoms, {options.dose:g} e/px, {options.rotation:g} degrees a frame"
     print(f"{title}\n\n{plan.words(found, options.rate)}")
     if options.csv is not None:
-        write_table(options.csv, found["table"], plan.PLAN_COLUMNS)
+        write_table(options.csv, found["table"], plan.EXPECTED)
     if options.figure is not None:
         plan.write_figure(options.figure, found, options.rate, title)
 

@@ -22,7 +22,7 @@ from perrin.simulate.motion import orientations
 HIGHPASS_A1 = 0.2  # 1/A, as the stages have it
 WEAK = 10.0  # prior spread of occupancies where nothing is to be known of them
 LENGTHS = (0.25, 0.5, 1.0, 2.0)  # of the frames asked for, for the table
-PLAN_COLUMNS = {
+EXPECTED = {
     "frames": ("", "frames of the window of time"),
     "seconds_s": ("s", "their length"),
     "sigma_A": ("A", "error of a position along one axis, mean over atoms and axes"),
@@ -79,7 +79,7 @@ def plan(*, n_atoms, element="Pt", pixel_A=0.358, dose_e_px=17.0, contrast=0.27,
     contrast : height of one atom's image as a share of the background's brightness (0.27: Pt with power SNR 0.25 at
         17 electrons a pixel); paths : simulated tumblings, since some see more than others
     false_alarm : of dating an atom's leaving, over all atoms and frames of the window
-    returns dict: table (columns of PLAN_COLUMNS), xyz_A, nats, notice_frames: frames after which the evidence for one
+    returns dict: table (columns of EXPECTED), xyz_A, nats, notice_frames: frames after which the evidence for one
         atom's leaving exceeds what chance reaches
     """
     xyz = crystal(element, n_atoms)
@@ -104,7 +104,7 @@ def plan(*, n_atoms, element="Pt", pixel_A=0.358, dose_e_px=17.0, contrast=0.27,
             # presence against absence of an atom, in nats a frame; chance exceeds x nats with probability e^-x
             per_frame = 0.5 / (np.median([np.median(f["occupancy"]) for f in found]) ** 2 * length)
             notice = np.log(2 * n_atoms * length / false_alarm) / per_frame
-    table = {name: [row[name] for row in rows] for name in PLAN_COLUMNS}
+    table = {name: [row[name] for row in rows] for name in EXPECTED}
     return {"table": table, "xyz_A": xyz, "nats": nats, "notice_frames": float(np.ceil(notice))}
 
 
