@@ -23,3 +23,7 @@ rule all:
 
 onsuccess:
     say_where("results/report/index.html")
+
+
+onerror:
+    report_the_rest()

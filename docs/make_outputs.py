@@ -184,7 +184,19 @@ TOGETHER = {
         ("summary/summary.png", None, "the figure of all trajectories"),
         ("summary/summary.svg", None, "the same, to be scaled"),
     ],
-    "report": [("report/index.html", None, "the report: one file that opens without a network")],
+    "report": [
+        ("report/index.html", None, "the report; it opens without a network"),
+        (
+            "report/trajectories/{trajectory}.html",
+            None,
+            "the page of one trajectory, which stands by itself",
+        ),
+        (
+            "report/figures",
+            "perrin.report.figures:FIGURE_COLUMNS",
+            "a folder a trajectory: every figure as svg or png, and as csv the numbers that it draws",
+        ),
+    ],
     "demo": [
         ("demo/movie/movie.mrc", None, "the demo's movie, made by the simulator"),
         ("demo/truth/frames.csv", None, "its truth, read by the report alone; beside it the true atoms"),

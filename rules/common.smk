@@ -1,5 +1,6 @@
 # What the other rule files share; the only one with functions.
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ sys.path.insert(0, str(ROOT / "workflow"))  # scripts inherit it
 from perrin.closure import code_digests
 from perrin.files.elements import TABLE, element
 from perrin.files.errors import InputError
+from perrin.files.fingerprint import fingerprint
 from perrin.settings import complete, digest, read_schema, read_sheet, seed_of
 
 
@@ -37,6 +39,7 @@ SHEET = here_or_home(config["trajectories"])
 ROWS = {row["name"]: row for row in checked(read_sheet, SHEET, schema("trajectories"))}
 TRAJECTORIES = list(ROWS)
 DEMO = "results/demo/movie/movie.mrc"
+UNFINISHED = "results/report/unfinished"
 
 # What a stage's function takes besides its config section: facts of the sample sheet, and "seed".
 FACTS = {
@@ -98,9 +101,9 @@ def movie_alone(wildcards):
     return {"movie": movie_path(wildcards.trajectory)}
 
 
-def code(module, elements=True, shown=None):
-    """Digests of the code that a rule runs, of the element's constants where the code reads them, and of the files
-    in the folder `shown`, which are part of what it writes.
+def code(module, elements=True, shown=None, content=False):
+    """Digests of the code that a rule runs, of the element's constants where the code reads them, of the files in the
+    folder `shown`, which are part of what it writes, and with `content` of what the movie holds.
     """
 
     def of(wildcards):
@@ -111,6 +114,8 @@ def code(module, elements=True, shown=None):
         for path in sorted((ROOT / shown).rglob("*")) if shown else []:
             if path.is_file():
                 digests[f"{shown}/{path.name}"] = digest(path.read_text(encoding="utf-8"))
+        if content and movie_path(wildcards.trajectory) != DEMO:
+            digests["content of the movie"] = fingerprint(movie_path(wildcards.trajectory))
         return digests
 
     return of
@@ -140,9 +145,14 @@ def movie_path(trajectory):
 
 
 def movie(wildcards):
-    """The movie of a trajectory, or nothing where there is none: track then says so, and others go on."""
+    """The movie of a trajectory, or nothing where there is none: track then says so, and others go on.
+
+    A person's movie counts by its content (see code), since its date changes whenever it is copied.
+    """
     path = movie_path(wildcards.trajectory)
-    return [path] if path == DEMO or Path(path).exists() else []
+    if path == DEMO:
+        return [path]
+    return [ancient(path)] if Path(path).exists() else []
 
 
 def rows_of_movie(trajectory):
@@ -197,7 +207,7 @@ def in_windows(*names):
 
 # What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/field.png", "classes2d/sheet.png", "classes2d/frames.csv", "classes2d/particle.json"],
+    *["track/field.png", "classes2d/classes.gif", "classes2d/frames.csv", "classes2d/particle.json"],
     *[
         "average3d/poses.csv",
         "average3d/correlation.csv",
@@ -205,11 +215,17 @@ OF_TRAJECTORY = [
         "average3d/lattice.json",
     ],
     *["segment/windows.tsv", "segment/evidence.csv", "segment/tree.json"],
-    *["events/events.csv", "events/events.svg", "dynamics/states.csv", "dynamics/changes.csv"],
+    *[
+        "events/events.csv",
+        "events/events.svg",
+        "events/evidence.npz",
+        "dynamics/states.csv",
+        "dynamics/changes.csv",
+    ],
     *["dynamics/lives.csv", "dynamics/rates.csv", "dynamics/category.json"],
 ]
 OF_WINDOW = [
-    *["atoms.csv", "atoms_stats.csv", "map.mrc", "density.mrc", "fsc.csv"],
+    *["atoms.csv", "atoms_stats.csv", "depth.csv", "map.mrc", "density.mrc", "fsc.csv"],
     *["model.json", "coverage.json", "profile.json"],
 ]
 
@@ -258,6 +274,25 @@ def minutes(base, per_gb):
 
 
 def say_where(page):
-    """Tell the terminal where the report is."""
+    """Tell the terminal where the report is; the one of an earlier run that failed is outdated."""
+    shutil.rmtree(UNFINISHED, ignore_errors=True)
     if Path(page).exists():
         print(f"\nThe report is {Path(page).resolve()}\n", file=sys.stderr)
+
+
+def report_the_rest():
+    """After a failure: say which trajectories did not get to the end and why, and report the others."""
+    settings = {stage: config[stage] for stage in ("summary", "report")}
+    try:
+        from perrin.report.unfinished import unfinished
+
+        rows = list(ROWS.values())
+        page, why = unfinished(rows, "results", "logs", truth_of_demo(), *settings.values())
+    except Exception as error:  # whatever it is, it must not hide what failed before
+        print(f"\nno report of the others: {error}", file=sys.stderr)
+        return
+    print(f"\n{len(why)} of {len(ROWS)} trajectories did not get to the end:", file=sys.stderr)
+    for name, sentence in why.items():
+        print(f"  {name}: {sentence}", file=sys.stderr)
+    if page:
+        print(f"The report of the others is {Path(page).resolve()}\n", file=sys.stderr)

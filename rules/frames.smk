@@ -23,7 +23,7 @@ rule track:
         runtime=minutes(10, 10),
     params:
         cfg=section("track"),
-        code=code("perrin.frames.track"),
+        code=code("perrin.frames.track", content=True),
     script:
         "../workflow/scripts/track.py"
 
@@ -47,7 +47,7 @@ rule track_facts:
         runtime=minutes(5, 0),
     params:
         cfg=section("track_facts", "track"),
-        code=code("perrin.frames.track"),
+        code=code("perrin.frames.track", content=True),
     script:
         "../workflow/scripts/track_facts.py"
 
@@ -73,7 +73,7 @@ rule track_together:
         runtime=minutes(10, 10),
     params:
         cfg=movie_alone,
-        code=code("perrin.frames.track"),
+        code=code("perrin.frames.track", content=True),
     script:
         "../workflow/scripts/track_together.py"
 

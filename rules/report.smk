@@ -1,4 +1,5 @@
-# The report: one page that opens without a network. It reads files by their places below results, which are inputs
+# The report: an index, a page a trajectory, figures as files; none needs a network. What it reads lies below results
+# at places that it knows; they are inputs
 # so that it is made again when one of them changes. The summary is among them so that trajectories run side by side.
 rule report:
     input:
@@ -9,6 +10,8 @@ rule report:
         trajectories_table="results/summary/trajectories.csv",
     output:
         index="results/report/index.html",
+        pages=expand("results/report/trajectories/{trajectory}.html", trajectory=TRAJECTORIES),
+        figures=directory("results/report/figures"),
         provenance="results/report/report.provenance.json",
     log:
         "logs/report.log",

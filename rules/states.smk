@@ -102,3 +102,18 @@ rule prune:
         code={},
     script:
         "../workflow/scripts/prune.py"
+
+
+# On demand (snakemake clean_intermediates): remove the boxes of trajectories that are finished. Nothing runs again
+# because of it; what needs them later makes them anew, and with them all that follows.
+rule clean_intermediates:
+    log:
+        "logs/clean_intermediates.log",
+    localrule: True
+    conda:
+        "../envs/perrin.yaml"
+    params:
+        cfg=dict(results="results", names=TRAJECTORIES),
+        code={},
+    script:
+        "../workflow/scripts/clean_intermediates.py"

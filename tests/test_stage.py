@@ -41,6 +41,15 @@ def refuses(*, numbers, doubled, gain, seed):
     raise InputError("numbers.txt: 3 is odd;\\n give an even one")
 
 
+def fills(*, numbers, doubled, gain, seed):
+    write_table(doubled, {"x": [1]}, {"x": ("", "half-written")})
+    raise OSError(28, "No space left on device", "out.mrc")
+
+
+def cuts(*, numbers, doubled, gain, seed):
+    raise OSError("1105920 requested and 101120 written")
+
+
 def breaks(*, numbers, doubled, gain, seed):
     write_table(doubled, {"x": [1]}, {"x": ("", "half-written")})
     return {}["nothing"]
@@ -109,6 +118,8 @@ def test_a_good_stage_logs_all_channels_and_leaves_provenance(job, capfd):
     [
         ("refuses", "double demo: numbers.txt: 3 is odd; give an even one", False),
         ("swells", "double demo: ran out of memory", False),
+        ("fills", "double demo: out.mrc: the disk is full; make room", True),
+        ("cuts", "double demo: output: the disk is full; make room", True),
         ("breaks", "double demo: failed unexpectedly; the traceback is in its log", True),
         ("forgets", "double demo: failed unexpectedly", True),
     ],

@@ -150,7 +150,7 @@ def test_covariances_are_those_of_the_whole_problem(small, dense, pair):
     np.testing.assert_allclose(known, blocks(atoms), atol=0.05 * np.abs(known).max())
     full = blocks(atoms - cross @ np.linalg.solve(own, cross.T))
     ratio = np.trace(marginal, axis1=1, axis2=2) / np.trace(full, axis1=1, axis2=2)
-    assert ratio == pytest.approx(1, abs=0.1), ratio
+    assert ratio == pytest.approx(1, abs=0.02), ratio
     assert (np.trace(marginal - known, axis1=1, axis2=2) > 0).all()
 
 

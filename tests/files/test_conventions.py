@@ -33,6 +33,7 @@ ENDINGS = {
     "%": "_pct",
     "Hz": "_hz",
     "1/s": "_per_s",
+    "1/A": "_per_A",
 }
 
 

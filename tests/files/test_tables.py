@@ -118,3 +118,24 @@ def test_wrong_files_are_named(tmp_path):
     (tmp_path / "t.csv").write_text("frame,x_px\n1,abc\n")
     with pytest.raises(InputError, match="x_px holds 'abc'"):
         read_table(tmp_path / "t.csv")
+
+
+def test_the_quick_way_reads_what_the_careful_way_reads(tmp_path, monkeypatch):
+    """Would catch a type, a missing value or a text that depends on the way in which a table is read."""
+    path = tmp_path / "t.csv"
+    columns = {n: ("", n) for n in ("n", "x", "said", "yes")}
+    many = {
+        "n": np.arange(-2, 3), "x": [1.5, np.nan, -0.0, 1e-300, np.inf], "said": ["", "NA", 'a "b", c', " nan", "1"],
+        "yes": [True, False, True, True, False],
+    }  # fmt: skip
+    write_table(path, many, columns)
+    edited = "n,x,said,yes\n1,,hello,True\n,2,NA,False\n"
+    for text in (path.read_text(encoding="utf-8"), edited, "n,mine\n1,2\n", "x,n\n"):
+        path.write_text(text, encoding="utf-8")
+        for wanted in (None, ["n", "said", "absent"]):
+            quick = read_table(path, columns=wanted)
+            with monkeypatch.context() as patch:
+                patch.setattr("perrin.files.tables._typed", lambda *_: None)
+                careful = read_table(path, columns=wanted)
+            pd.testing.assert_frame_equal(quick, careful, check_exact=True)
+    assert list(read_table(path, columns=["n"])) == ["n"]

@@ -41,9 +41,10 @@ def write(**arguments):
     if movie and movie.endswith("broken.mrc"):
         raise InputError(f"{movie}: broken beyond repair; give another movie")
     for name, value in arguments.items():
-        if isinstance(value, str) and value.startswith("results/") and not Path(value).exists():
-            pause(value)
-            Path(value).write_text(f"{name}\\n")
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, str) and path.startswith("results/") and not Path(path).exists():
+                pause(path)
+                Path(path).mkdir() if name == "figures" else Path(path).write_text(f"{name}\\n")
 
 
 def write_together(**arguments):

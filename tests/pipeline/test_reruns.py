@@ -145,6 +145,36 @@ def test_a_moved_boundary_reruns_the_windows_beside_it(snakemake, work):
     assert len(list((work / "results/two/windows").iterdir())) == 3
 
 
+def test_cleaned_boxes_rerun_nothing_until_something_needs_them(snakemake, work):
+    """Would catch room that is made at the price of a whole new run, or boxes that a change then misses."""
+    boxes = [work / f"results/{name}/{file}" for name in ("one", "two")
+             for file in ("track/particle.mrcs", "graphene/clean.mrcs", "denoise/denoised.mrcs")]  # fmt: skip
+    (work / "results/two/dynamics/category.json").rename(work / "kept")
+    assert snakemake(work, "clean_intermediates", *SHEET)[0] == 0
+    assert [path.exists() for path in boxes] == [False] * 3 + [True] * 3
+    (work / "kept").rename(work / "results/two/dynamics/category.json")
+    assert snakemake(work, "clean_intermediates", *SHEET)[0] == 0
+    assert not any(path.exists() for path in boxes)
+    code, text = snakemake(work, "-n", *SHEET)
+    assert code == 0 and "Nothing to be done" in text, text
+    code, text = snakemake(work, "--config", "trajectories=sheet.tsv", "denoise={n_components: 7}")
+    assert code == 0 and ran(text)["track"] == 2 and all(path.exists() for path in boxes), text
+
+
+def test_a_movie_counts_by_its_content(snakemake, work):
+    """Would catch hours of work for a movie that was copied, and old results for one that was replaced."""
+    later = time.time() + 100
+    for movie in work.glob("*.mrc"):
+        os.utime(movie, (later, later))
+    code, text = snakemake(work, "-n", *SHEET)
+    assert code == 0 and "Nothing to be done" in text, text
+    before = (work / "one.mrc").stat()
+    (work / "one.mrc").write_text("other")
+    os.utime(work / "one.mrc", (before.st_atime, before.st_mtime))
+    code, text = snakemake(work, "-n", *SHEET)
+    assert code == 0 and jobs(text)["track"] == 1 and "content of the movie" in text
+
+
 def test_frames_chosen_by_a_person_rerun_their_trajectory(snakemake, work):
     """Would catch an override file whose appearance or edit goes unseen."""
     override = work / "config" / "frames" / "two.csv"

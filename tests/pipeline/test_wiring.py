@@ -92,7 +92,7 @@ def test_a_rule_has_all_that_rules_have(rules, stage):
 
 def test_every_stage_of_the_design_is_there_and_nothing_else(rules):
     """Would catch a rule that no test looks at."""
-    assert set(rules) == {*STAGES, "all", "prune"}
+    assert set(rules) == {*STAGES, "all", "prune", "clean_intermediates"}
 
 
 def test_scripts_bind_and_do_nothing_else():

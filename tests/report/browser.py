@@ -20,12 +20,12 @@ addEventListener("message", (e) => document.querySelector("pre").append(e.data +
 </script></body>"""
 
 
-def look(page, folder):
-    """(what the reader saw at each width, complaints of the console); skips where no Chromium is installed."""
+def look(page, folder, reader=READER):
+    """(what the reader, a script, saw at each width, complaints of the console); skips where there is no Chromium."""
     if BROWSER is None:
         pytest.skip("no Chromium is installed")
     (folder / "page.html").write_text(
-        page.replace("</body>", f"<script>{READER}</script></body>"), encoding="utf-8"
+        page.replace("</body>", f"<script>{reader}</script></body>"), encoding="utf-8"
     )
     (folder / "around.html").write_text(AROUND, encoding="utf-8")
     profile = f"--user-data-dir={folder / 'profile'}"

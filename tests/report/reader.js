@@ -40,6 +40,31 @@ addEventListener("load", () => setTimeout(() => {
     state.dispatchEvent(new Event("input"));
     return all.querySelector(".picked").textContent.split(" Click")[0];
   });
+  const click = (home, name) => home.querySelector(name).dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  const pair = [...document.querySelectorAll(".viewer[data-linked]")], choice = pair[0] && pair[0].querySelector(".by");
+  if (pair.length) {
+    choice.value = [...choice.options].findIndex((o) => o.text === "radial strain");
+    choice.dispatchEvent(new Event("change"));
+    found.linked = pair.map((b) => b.querySelector(".by").selectedOptions[0].text);
+    found.scales = pair.map((b) => b.querySelector(".legend").textContent);
+  }
+  const timed = document.querySelector(".viewer.timed");
+  if (timed) {
+    const words = () => timed.querySelector(".picked").textContent.split(" Click")[0];
+    found.moments = [words()];
+    for (const name of [".after", ".after", ".before"]) { click(timed, name); found.moments.push(words()); }
+    timed.querySelector(".time").value = 1199;
+    timed.querySelector(".time").dispatchEvent(new Event("input"));
+    found.moments.push(words());
+  }
+  const film = document.querySelector(".film");
+  if (film) {
+    const seen = () => film.querySelector("canvas").toDataURL();
+    const one = seen();
+    film.querySelector(".at").value = 3;
+    film.querySelector(".at").dispatchEvent(new Event("input"));
+    found.film = one !== seen() && one.length > 2000;
+  }
   found.network = performance.getEntriesByType("resource").filter((e) => !e.name.startsWith("data:")).length;
   parent.postMessage(JSON.stringify(found), "*");
 }, 300));

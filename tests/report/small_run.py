@@ -57,6 +57,8 @@ def write_before_windows(folder, rng):
     for file, shape in (("track/field.png", (400, 400)), ("classes2d/sheet.png", (300, 1300))):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(folder / file)
+    pages = [Image.fromarray(rng.integers(0, 255, (60, 60), dtype=np.uint8)) for _ in range(5)]
+    pages[0].save(folder / "classes2d/classes.gif", save_all=True, append_images=pages[1:], duration=100)
     accepted = (frames % 40 != 0).astype(int)
     table = {"frame": frames, "accepted": accepted, "reason": np.where(accepted, "", "too noisy")}
     write_table(folder / "classes2d/frames.csv", table, {n: ("", n) for n in table})
@@ -121,6 +123,7 @@ def write_window(folder, window, xyz, rng, verdict):
 
 def write_after_windows(folder):
     """Events, and the real stage dynamics."""
+    frames = np.arange(1200)
     windows = folder / "windows"
     each = {
         name: [windows / name_of(w) / file for w in WINDOWS]
@@ -136,6 +139,13 @@ def write_after_windows(folder):
               "frame_high": [310, 910], "x_A": [1.0, 2.0], "y_A": [1.0, 2.0], "z_A": [1.0, 2.0],
               "site": ["corner", "edge"], "probability": [0.99, 0.8]}  # fmt: skip
     write_table(folder / "events/events.csv", events, {n: ("", n) for n in events})
+    # sites 1 to 20 empty one by one from frame 300 on, site 200 fills at frame 600
+    points, held = crystal() + 15, np.ones((178, 1200), bool)
+    for k in range(20):
+        held[k, 300 + 10 * k :] = False
+    held[177, :600] = False
+    np.savez_compressed(folder / "events/evidence.npz", frame=frames, present=held,
+                        xyz_A=np.vstack([points, points[:1] + [0, 0, 4 * A_PT]]))  # fmt: skip
     write_text(
         folder / "events/events.svg",
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 120"><path d="M0 60H400" stroke="#000"/></svg>',
@@ -156,9 +166,10 @@ def write_truth(folder, points):
 
 
 def write_report(results, names, truth=None, **other):
-    """Run the stage; returns the text of the page."""
+    """Run the stage; returns the text of the index, with whole trajectories unless told otherwise."""
     index = results / "report/index.html"
     report(
+        pages=[results / f"report/trajectories/{name}.html" for name in names], figures=results / "report/figures",
         states_table=results / "summary/states.csv", trajectories_table=results / "summary/trajectories.csv",
         index=index, results=results, rows=rows_for(*names), truth=truth or {}, **keys("report", **other),
     )  # fmt: skip

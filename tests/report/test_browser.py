@@ -4,8 +4,12 @@ The page lies in frames of 1280 and 400 px; a script at its end plays the reader
 what it saw. Skips where no Chromium is installed.
 """
 
+import shutil
+from pathlib import Path
+
 import pytest
 from browser import look
+from small_run import write_report
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def test_page_fits_its_width(seen):
 def test_atoms_are_drawn(seen):
     """Would catch a blank view, atoms left out, or a window that failed and is drawn nevertheless."""
     for view in seen[0].values():
-        assert view["drawn"] == [177, 168, 157, 177]
+        assert view["drawn"] == [177, 168, 157, 177, 157, 177]
         assert view["played"] == ["State 2, 168 atoms.", "State 4, 157 atoms."]
         assert view["colours"] > 60
         assert min(view["legends"]) > 8
@@ -55,3 +59,43 @@ def test_atoms_are_picked_and_turned(seen):
         assert {"coordination", "radial strain", "error of position", "life", "element"} <= set(
             view["choices"]
         )
+
+
+def test_states_beside_each_other_have_one_scale(seen):
+    """Would catch two states whose colours cannot be compared, or a choice that holds for one of them only."""
+    for view in seen[0].values():
+        assert view["linked"] == ["radial strain"] * 2
+        assert view["scales"][0].split("dashed")[0] == view["scales"][1].split("dashed")[0]
+
+
+def test_the_crystal_is_played_through_time(seen):
+    """Would catch a site that is drawn when its atom is gone: twenty go from frame 300 on, one comes at frame 600."""
+    for view in seen[0].values():
+        assert view["moments"] == [
+            "0.000 s, frame 0: 177 atoms; so far 0 left, 0 arrived.",
+            "0.750 s, frame 300: 176 atoms; so far 1 left, 0 arrived.",
+            "0.775 s, frame 310: 175 atoms; so far 2 left, 0 arrived.",
+            "0.750 s, frame 300: 176 atoms; so far 1 left, 0 arrived.",
+            "2.998 s, frame 1199: 158 atoms; so far 20 left, 1 arrived.",
+        ]
+        assert view["film"]
+
+
+def test_a_long_list_is_sieved_and_sorted(results, tmp_path):
+    """Would catch an index of many trajectories in which one cannot find the one that failed."""
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    names = ["one", "two", *(f"more{k}" for k in range(12))]
+    for name in names[2:]:
+        (copy / name).symlink_to(copy / "one")
+    page = write_report(copy, names, picture_px=100)
+    views, complaints = look(
+        page, tmp_path, (Path(__file__).parent / "sorter.js").read_text(encoding="utf-8")
+    )
+    assert complaints == [] and sorted(views) == [400, 1280]
+    for width, view in views.items():
+        assert view["wide"] <= width and view["all"] == names
+        assert view["sieved"] == ["more1", "more10", "more11"] and view["said"] == "3 of 14 shown"
+        assert view["passed"] == [name for name in names if name != "two"]
+        assert view["sorted"][:3] == ["two", "one", "more11"]
+        assert view["worst"] == "two" and view["how"] == "ascending"

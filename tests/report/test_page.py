@@ -35,17 +35,19 @@ def test_nothing_comes_from_a_network(page):
     bare = re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*", "", page)
     assert not re.findall(r"(?:https?:)?//[\w-]+\.[\w.-]+", bare)
     for url in re.findall(r'(?:src|href)="([^"]*)"', bare):
-        assert url == "" or url.startswith(("#", "../", "data:,")), url
+        assert url == "" or url.startswith(("#", "../", "data:,", "trajectories/", "figures/")), url
     assert "default-src 'none'" in page
     assert "@import" not in page and "fetch(" not in page and "XMLHttpRequest" not in page
 
 
 def test_links_lead_to_files(page, results):
     """Would catch download links that miss: they are relative to the page."""
-    links = [html.unescape(url) for url in re.findall(r'href="(\.\./[^"]*)"', page)]
-    assert len(links) > 30
-    for url in links:
-        assert (results / "report" / url).is_file(), url
+    alone = (results / "report/trajectories/one.html").read_text(encoding="utf-8")
+    for folder, text in (("report", page), ("report/trajectories", alone)):
+        links = [html.unescape(url) for url in re.findall(r'href="([^#"]*)"', text) if url != "data:,"]
+        assert len(links) > 60
+        for url in links:
+            assert (results / folder / url).is_file(), url
 
 
 def test_verdicts_come_first(page):
@@ -129,6 +131,70 @@ def test_more_atoms_than_the_page_can_bear(results):
     assert "17 more rows in" in text
 
 
+def test_an_index_of_many_is_light(results, page, tmp_path):
+    """Would catch an index that grows by a whole page a trajectory, or one that loses a verdict or a reason."""
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    names = ["one", "two", *(f"more{k}" for k in range(12))]
+    for name in names[2:]:
+        (copy / name).symlink_to(copy / "one")
+    text = write_report(copy, names, picture_px=100, most_rows=3)
+    assert len(text) < 0.4 * len(page), "two whole trajectories"
+    assert "<canvas" not in text and text.count('<tr data-verdict="doubtful"') == 13
+    assert "no frame shows a particle" in text
+    for name in names:
+        assert f'href="trajectories/{name}.html"' in text
+        alone = (copy / f"report/trajectories/{name}.html").read_text(encoding="utf-8")
+        assert ("<canvas" in alone) == (name != "two") and 'href="../index.html"' in alone
+    assert 'rel="prev" href="../trajectories/one.html"' in (copy / "report/trajectories/two.html").read_text()
+
+
+def test_a_trajectory_that_cannot_be_read_is_listed(results, tmp_path):
+    """Would catch one broken file of one trajectory that costs the report of all others."""
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    shutil.copytree(copy / "one", copy / "broken")
+    (copy / "broken/dynamics/states.csv").write_text("not,a\ntable")
+    text = write_report(copy, ["broken", "one"])
+    card = text[text.index('<article class="card failed">') :]
+    assert "its results cannot be read" in card[: card.index("</article>")]
+    assert article(text, 1, "one") and "<canvas" in article(text, 1, "one")
+
+
+def test_figures_are_files_with_their_numbers(page, results):
+    """Would catch a figure that needs the page's style, is no XML, or has other numbers than the tables it shows."""
+    from xml.etree import ElementTree
+
+    from perrin.files.tables import read_table
+
+    folder = results / "report/figures/one"
+    drawn = sorted(path.stem for path in folder.glob("*.svg"))
+    assert {"series_n_atoms", "directions", "correlation", "atoms_over_time", "window1_fsc", "window2_atoms",
+            "strain_by_depth"} <= set(drawn)  # fmt: skip
+    assert not any(name.startswith(f"window{FAILED + 1}_atoms") for name in drawn)
+    for name in drawn:
+        text = (folder / f"{name}.svg").read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "--c1: #0072b2" in text and ".line {" in text and "prefers-color-scheme" not in text
+    states = read_table(results / "one/dynamics/states.csv")
+    series = read_table(folder / "series_crystallinity.csv")
+    assert series["value"].fillna(-1).tolist() == states["crystallinity"].fillna(-1).tolist()
+    fsc = read_table(results / "one/windows" / name_of(WINDOWS[0]) / "fsc.csv")
+    assert (
+        abs(read_table(folder / "window1_fsc.csv")["fsc"].to_numpy() - fsc["fsc"][:47].to_numpy()).max()
+        < 1e-6
+    )
+    over = read_table(folder / "atoms_over_time.csv")
+    assert over["n_atoms"].iloc[0] == 177 and over["n_atoms"].iloc[-1] == 158, "20 left and one arrived"
+
+
+def test_lives_of_the_view_are_those_of_the_file(page, results):
+    """Would catch an atom that goes at another frame than its evidence says: site 5 empties at frame 340."""
+    scene = json.loads(re.search(r'viewer alone timed.*?json">(.*?)</script>', page, re.S)[1])
+    assert scene["turns"][4] == [0, 340] and scene["turns"][50] == [0] and scene["turns"][177] == [600]
+    assert (scene["first"], scene["last"], len(scene["xyz"])) == (0, 1199, 3 * 178)
+
+
 def test_captions_are_all_used():
     """Would catch a caption without a picture, or a template that asks for one that is not there."""
     folder = PROJECT / "workflow/report"
@@ -146,6 +212,7 @@ def test_captions_are_all_used():
         ((float("nan"), 1, 2), ("–", "")),
         ((3.5, float("nan"), 2), ("3.50", "")),
         ((2.0, 2.0, 2.0), ("2", "2 to 2")),
+        ((0.4758065, 0.4758064, 0.4758065), ("0.476", "0.476 to 0.476")),
     ],
 )
 def test_numbers_in_words(numbers, said):
@@ -180,6 +247,7 @@ def test_trajectories_without_much(tmp_path, monkeypatch, lost):
     write_truth(tmp_path / "truth", points)
     page = write_report(tmp_path / "results", ["few"], {"few": str(tmp_path / "truth")}, picture_px=100)
     good = len(lost) - lost.count(None)
-    assert page.count("<canvas") == good
+    assert page.count('<div class="viewer" ') == good
+    assert ("viewer alone timed" in page) == (good > 0)
     assert ("No structure of the Pt particle" in page) == (good == 0)
     assert "nan" not in re.sub(r'base64,[^"]*"', "", page).lower().replace("nanocrystal", "")

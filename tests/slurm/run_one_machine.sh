@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run a small workflow of perrin through profiles/slurm on a Slurm that this script starts on this machine.
 # Where it cannot (not root, packages slurm-wlm and munge missing, a Slurm of its own already there) it says why and
-# ends with 0. Needs snakemake and its Slurm plugin on PATH.
+# ends with 0. Needs snakemake and its Slurm plugin on PATH. With --kill the node's slurmd is killed (SIGKILL) while a
+# job runs, and started again: the workflow has to end well nevertheless.
 set -uo pipefail
 home=$(cd "$(dirname "$0")/../.." && pwd)
 skip() { echo "skipped: $1"; exit 0; }
@@ -71,7 +72,21 @@ snakemake --snakefile "$home/Snakefile" --profile "$home/profiles/slurm" --direc
   --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 3 \
   --latency-wait 20 --default-resources slurm_account=none runtime=10 mem_mb=1000 \
   --set-threads denoise="$(nproc)" average3d="$(nproc)" window3d="$(nproc)" \
-  --config 'demo={state_frames: 60}' -- results/demo/denoise/denoised.mrcs
+  --config 'demo={state_frames: 60}' -- results/demo/denoise/denoised.mrcs &
+workflow=$!
+if [ "${1:-}" = --kill ]; then
+  for _ in $(seq 600); do
+    running=$(squeue -h -t R -o %i | head -1)
+    [ -n "$running" ] && break
+    kill -0 $workflow 2>/dev/null || break
+    sleep 0.2
+  done
+  kill -KILL "$(cat "$scratch/slurmd.pid")"
+  echo "killed slurmd while job ${running:-none} ran"
+  sleep 5
+  slurmd || echo "slurmd does not start again"
+fi
+wait $workflow
 code=$?
 if [ $code != 0 ] || [ ! -s results/demo/denoise/denoised.mrcs ]; then
   cat logs/demo/*.log .snakemake/slurm_logs/*/*.log 2>/dev/null | tail -50

@@ -1,4 +1,4 @@
-"""perrin for those who have coordinates only: `python -m perrin stats FILE`, `python -m perrin compare FILE FILE ...`.
+"""perrin without a movie: `python -m perrin stats FILE`, `compare FILE FILE ...`, `plan --atoms N`.
 
 Run from workflow/, or anywhere after `pip install .`.
 """
@@ -62,7 +62,30 @@ def _parser():
     compare.add_argument("--name", default="particle", help="what the page calls the particle")
     _add_choices(compare)
     compare.set_defaults(run=_compare)
+    _add_plan(commands)
     return parser
+
+
+def _add_plan(commands):
+    plan = commands.add_parser("plan", help="what precision a movie can give, before it is taken")
+    words = {
+        "atoms": (int, None, "atoms of the particle"),
+        "dose": (float, 17.0, "electrons a pixel and frame"),
+        "rotation": (float, 2.5, "turn from frame to frame, degrees rms, all axes together"),
+        "frames": (int, 750, "frames in which the structure holds still"),
+        "rate": (float, 400.0, "frames a second"),
+        "pixel": (float, 0.358, "pixel size, angstrom"),
+        "contrast": (float, 0.27, "height of an atom's image as a share of the background"),
+        "paths": (int, 3, "simulated tumblings"),
+        "seed": (int, 0, "of the simulated tumblings"),
+    }
+    for name, (kind, usual, said) in words.items():
+        text = said if usual is None else f"{said} (default {usual:g})"
+        plan.add_argument(f"--{name}", type=kind, default=usual, required=usual is None, help=text)
+    plan.add_argument("--element", default="Pt", help="symbol of the metal (default Pt)")
+    plan.add_argument("--figure", type=Path, help="write the figure here, .svg or .png")
+    plan.add_argument("--csv", type=Path, metavar="OUT", help="write the table here (and OUT.columns.json)")
+    plan.set_defaults(run=_plan)
 
 
 def _add_choices(parser):
@@ -166,6 +189,30 @@ def _text(facts):
     }
     text = [f"{name:20s} {value}" for name, value in lines.items()]
     return "\n".join(text + [f"note: {sentence}" for sentence in facts["warnings"]])
+
+
+def _plan(options):
+    from perrin.files.tables import write_table
+    from perrin.simulate import plan
+
+    limits = {"atoms": (13, 3000), "dose": (0.1, 1e4), "rotation": (0.05, 90), "frames": (40, 20000),
+              "rate": (0.01, 1e6), "pixel": (0.02, 2), "contrast": (1e-3, 5), "paths": (1, 50)}  # fmt: skip
+    for name, (low, high) in limits.items():
+        _number(str(getattr(options, name)), f"--{name}", f"numbers from {low:g} to {high:g}", low, high)
+    for path, kinds in ((options.figure, (".svg", ".png")), (options.csv, (".csv", ".tsv"))):
+        if path is not None and path.suffix not in kinds:
+            raise InputError(f"{path}: is written as {' or '.join(kinds)}; give such a name")
+    found = plan.plan(
+        n_atoms=options.atoms, element=options.element, pixel_A=options.pixel, dose_e_px=options.dose,
+        contrast=options.contrast, step_deg=options.rotation, rate_hz=options.rate, frames=options.frames,
+        paths=options.paths, seed=options.seed,
+    )  # fmt: skip
+    title = f"{options.atoms} {options.element} atoms, {options.dose:g} e/px, {options.rotation:g} degrees a frame"
+    print(f"{title}\n\n{plan.words(found, options.rate)}")
+    if options.csv is not None:
+        write_table(options.csv, found["table"], plan.EXPECTED)
+    if options.figure is not None:
+        plan.write_figure(options.figure, found, options.rate, title)
 
 
 def _compare(options):

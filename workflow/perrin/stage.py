@@ -1,5 +1,6 @@
 """Where a function meets Snakemake: log, threads, errors in one sentence, provenance, outputs whole or not at all."""
 
+import errno
 import importlib
 import logging
 import os
@@ -13,6 +14,14 @@ from perrin.files.errors import InputError
 from perrin.files.provenance import peak_memory_MB, usage, write_provenance
 
 log = logging.getLogger("perrin")
+# what a file system may refuse, and the way out
+REFUSED = {
+    errno.ENOSPC: "the disk is full; make room (snakemake clean_intermediates removes stacks of finished trajectories)",
+    errno.EDQUOT: "the quota of the disk is used up; make room or ask for more",
+    errno.EFBIG: "the file is larger than this system or shell allows (ulimit -f)",
+    errno.EROFS: "the folder is on a file system that is read-only; work where you may write",
+    errno.EACCES: "no permission; work in a folder where you may read and write",
+}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -58,6 +67,14 @@ def run(job, function):
                 )
         except (InputError, MemoryError) as error:
             _give_up(outputs, f"{title}: {_sentence(error, job)}", terminal)
+        except OSError as error:
+            traceback.print_exc()
+            short = error.errno is None and "requested and" in str(
+                error
+            )  # numpy's words for a write cut short
+            code = errno.ENOSPC if short else error.errno
+            said = REFUSED.get(code, f"failed unexpectedly ({error}); the traceback is in its log")
+            _give_up(outputs, f"{title}: {error.filename2 or error.filename or 'output'}: {said}", terminal)
         except BaseException:
             traceback.print_exc()
             _give_up(outputs, f"{title}: failed unexpectedly; the traceback is in its log", terminal)

@@ -1,6 +1,8 @@
 // Atoms as shaded spheres on a canvas: turn, zoom, pick; no library, no WebGL, no network.
 // Every .viewer holds a canvas, its controls and its atoms as JSON (workflow/perrin/report/atoms3d.py); one with
-// data-states plays through the atoms of the windows whose ids it names.
+// data-states plays through the atoms of the windows whose ids it names; one with a time slider holds the lives of
+// all sites (perrin/report/timeline.py). Views of one data-group share the camera and the ends of their scales,
+// those of one data-linked colour, size and cut as well.
 "use strict";
 const perrinViews = (() => {
   // colour scales that the colour-blind can read: viridis, a blue-white-orange, inferno without its ends, cividis
@@ -10,6 +12,7 @@ const perrinViews = (() => {
     inferno: ["#2a0b54", "#7a1d6d", "#bb3754", "#ed6925", "#fbb41a", "#f6f1a0"],
     cividis: ["#08306b", "#3d4f7a", "#6c6d72", "#9a8f72", "#cdb35b", "#fee838"],
   };
+  const MOMENTS = [["there", "#8a929b"], ["about to leave", "#d55e00"], ["just arrived", "#0072b2"]];
   const LIVES = [["stays", "#8a929b"], ["leaves later", "#d55e00"], ["arrived", "#0072b2"], ["comes and goes", "#b0578d"]];
   const views = [];
   const rgb = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16));
@@ -28,10 +31,12 @@ const perrinViews = (() => {
   const known = (values) => values.filter((v) => v !== null && v !== undefined);
 
   // What an atom can be coloured by: {label, of(atom), and either a scale with ends or classes}
-  function choices(data, n) {
+  // ends of a scale are those of all scenes together, so that states can be compared by their colours
+  function choices(data, n, scenes) {
     const found = [];
-    const scaled = (label, unit, name, values, low, high) => {
-      const seen = known(values);
+    const pooled = (key, factor) => scenes.flatMap((s) => known(s[key] || [])).map((v) => v / factor);
+    const scaled = (label, unit, name, values, low, high, all) => {
+      const seen = all || known(values);
       if (!seen.length) return;
       low = low === undefined ? Math.min(...seen) : low;
       high = high === undefined ? Math.max(...seen) : high;
@@ -41,20 +46,21 @@ const perrinViews = (() => {
     const classed = (label, classes, values) => found.push({ label, classes, values });
     if (data.cn) scaled("coordination", "", "viridis", data.cn, 1, 12);
     if (data.strain) {
-      const strain = over("strain", 100), sizes = known(strain).map(Math.abs).sort((a, b) => a - b);
+      const strain = over("strain", 100), sizes = pooled("strain", 100).map(Math.abs).sort((a, b) => a - b);
       const end = Math.max(sizes[Math.floor(0.95 * (sizes.length - 1))] || 1, 0.5);
       scaled("radial strain", "%", "diverging", strain, -end, end);
     }
     if (data.sd) {
-      const error = Array.from({ length: n }, (_, k) => {
-        const s = data.sd.slice(3 * k, 3 * k + 3);
+      const errors = (sd) => Array.from({ length: sd.length / 3 }, (_, k) => {
+        const s = sd.slice(3 * k, 3 * k + 3);
         return s.includes(null) ? null : Math.sqrt((s[0] ** 2 + s[1] ** 2 + s[2] ** 2) / 3) / 1000;
       });
-      const sizes = known(error).sort((a, b) => a - b);
+      const error = errors(data.sd), sizes = known(scenes.flatMap((s) => errors(s.sd || []))).sort((a, b) => a - b);
       if (sizes.length) scaled("error of position", "Å", "inferno", error, 0, sizes[Math.floor(0.98 * (sizes.length - 1))]);
     }
-    if (data.depth) scaled("depth below the surface", "Å", "cividis", over("depth", 100), 0);
+    if (data.depth) scaled("depth below the surface", "Å", "cividis", over("depth", 100), 0, undefined, pooled("depth", 100));
     if (data.p) scaled("probability", "", "viridis", over("p", 1000), 0, 1);
+    if (data.moment) classed("moment", MOMENTS, data.moment);
     if (data.life) classed("life", LIVES, data.life);
     if (data.core) classed("core and fringe", [["fringe", "#e0a030"], ["core", "#2a5f9e"]], data.core);
     const one = new Array(n).fill(0);
@@ -67,10 +73,13 @@ const perrinViews = (() => {
     const source = "script[type='application/json']";
     const homes = box.dataset.states ? box.dataset.states.split(" ").map((id) => document.getElementById(id)) : [box];
     const scenes = homes.map((home) => JSON.parse(home.querySelector(source).textContent));
+    const time = box.querySelector(".time"), lives = time && scenes[0];
+    const all = [...document.querySelectorAll(`.viewer[data-group="${box.dataset.group}"] > ${source}`)]
+      .map((home) => JSON.parse(home.textContent)).filter((s) => !s.turns);
     const by = box.querySelector(".by"), size = box.querySelector(".size"), cut = box.querySelector(".cut");
     const said = box.querySelector(".picked"), legend = box.querySelector(".legend");
     const state = box.querySelector(".state"), play = box.querySelector(".play");
-    const self = { group: box.dataset.group, R: START, zoom: 1, picked: -1, other: -1 };
+    const self = { group: box.dataset.group, linked: box.dataset.linked, R: START, zoom: 1, picked: -1, other: -1 };
     let data, n, points, gone, reach = 0, colours, bonds;
     // [x, y, z] in angstrom from the centre of the first scene, so that atoms which stay do not move
     const read = (scene, numbers) => Array.from({ length: (numbers || []).length / 3 }, (_, k) =>
@@ -83,11 +92,35 @@ const perrinViews = (() => {
       points = read(data, data.xyz);
       gone = read(data, data.gone);
       n = points.length;
-      colours = choices(data, n);
+      colours = choices(data, n, all.length ? all : scenes);
       by.replaceChildren(...colours.map((c, i) => new Option(c.label, i)));
       by.value = Math.max(0, colours.findIndex((c) => c.label === label));
       bonds = null;
       self.picked = self.other = -1;
+    }
+    // the scene of one frame from the lives of all sites
+    let near, changes, marked;
+    function at(frame) {
+      const span = 0.02 * (lives.last - lives.first), sites = lives.turns.length;
+      if (!near) {
+        const p = read(lives, lives.xyz);
+        near = p.map((a, i) => p.flatMap((b, j) => (i !== j && Math.hypot(...a.map((v, k) => v - b[k])) < lives.bond ? [j] : [])));
+        changes = [...new Set(lives.turns.flat())].filter((f) => f > lives.first).sort((a, b) => a - b);
+      }
+      const turned = lives.turns.map((t) => t.filter((f) => f <= frame).length), there = turned.map((k) => k % 2 === 1);
+      const scene = { ...lives, xyz: [], cn: [], moment: [], gone: [], site: [] };
+      marked = [0, 0];
+      for (let k = 0; k < sites; k++) {
+        const t = lives.turns[k], xyz = lives.xyz.slice(3 * k, 3 * k + 3), since = t[turned[k] - 1], next = t[turned[k]];
+        if (there[k]) {
+          scene.xyz.push(...xyz); scene.site.push(k + 1);
+          scene.cn.push(near[k].filter((j) => there[j]).length);
+          scene.moment.push(next !== undefined && next - frame <= span ? 1 : since > lives.first && frame - since <= span ? 2 : 0);
+        } else if (turned[k] && frame - since <= span) scene.gone.push(...xyz);
+        marked[0] += Math.floor(turned[k] / 2);
+        marked[1] += Math.ceil(turned[k] / 2) - (t[0] === lives.first);
+      }
+      return scene;
     }
     // pairs of neighbours, wanted only where the spheres are small
     function neighbours() {
@@ -201,7 +234,7 @@ const perrinViews = (() => {
         add("b", "", `linear-gradient(90deg, ${SCALES[c.scale].join(",")})`);
         add("span", `${text(c.high)} ${c.unit}`);
       }
-      if (gone.length) add("span", `dashed: left since the state before (${gone.length})`);
+      if (gone.length) add("span", `dashed: ${time ? "has just left" : "left since the state before"} (${gone.length})`);
     }
     const value = (key, k, factor, digits) => {
       const v = data[key] && data[key][k];
@@ -209,11 +242,11 @@ const perrinViews = (() => {
     };
     function tell() {
       const k = self.picked;
-      const where = state ? `State ${box.dataset.numbers.split(" ")[state.value]}, ${n} atoms. ` : "";
+      const where = time ? `${(time.value / lives.rate).toFixed(3)} s, frame ${time.value}: ${n} atoms; so far ${marked[0]} left, ${marked[1]} arrived. ` : state ? `State ${box.dataset.numbers.split(" ")[state.value]}, ${n} atoms. ` : "";
       if (k < 0) { said.textContent = `${where}Click an atom.`; return; }
       const place = points[k].map((v, i) => (v + scenes[0].origin[i]).toFixed(2));
       const error = data.sd ? data.sd.slice(3 * k, 3 * k + 3).map((v) => (v === null ? "?" : (v / 1000).toFixed(3))) : null;
-      const parts = [`Atom ${k + 1} (${data.element}) at ${place.join(", ")} Å`];
+      const parts = [`Atom ${data.site ? `at site ${data.site[k]}` : k + 1} (${data.element}) at ${place.join(", ")} Å`];
       if (error) parts.push(`± ${error.join(", ")} Å`);
       if (data.cn) parts.push(`coordination ${data.cn[k]}${data.kinds ? ` (${data.kinds[data.kind[k]]})` : ""}`);
       const strain = value("strain", k, 100, 2), spread = value("strain_sd", k, 100, 2);
@@ -282,28 +315,43 @@ const perrinViews = (() => {
       }[e.key];
       if (does && !e.ctrlKey && !e.metaKey && !e.altKey) { e.preventDefault(); does(); }
     });
-    by.addEventListener("change", () => { key(); later(); });
-    if (state) {
-      const show = () => { load(+state.value); key(); tell(); later(); };
+    function link() {
+      for (const v of views) if (self.linked && v !== self && v.linked === self.linked) v.follow(colours[by.value].label, size.value, cut.value);
+    }
+    function follow(label, s, c) {
+      by.value = Math.max(0, colours.findIndex((x) => x.label === label));
+      size.value = s; cut.value = c; key(); later();
+    }
+    by.addEventListener("change", () => { key(); later(); link(); });
+    // what plays: states one by one, or the movie's frames in some twenty seconds
+    const slider = time || state;
+    const show = () => { if (time) scenes[0] = at(+time.value); load(time ? 0 : state ? +state.value : 0); key(); tell(); later(); };
+    if (slider) {
       let clock = 0;
-      const stop = () => { clearInterval(clock); clock = 0; play.textContent = "play"; };
-      state.addEventListener("input", () => { stop(); show(); });
-      play.addEventListener("click", () => {
+      const stop = () => { clearInterval(clock); clock = 0; if (play) play.textContent = "play"; };
+      const go = (value) => { slider.value = value; show(); };
+      slider.addEventListener("input", () => { stop(); show(); });
+      const step = time ? Math.max(1, Math.round((lives.last - lives.first) / 250)) : 1;
+      if (play) play.addEventListener("click", () => {
         if (clock) { stop(); return; }
         play.textContent = "stop";
-        clock = setInterval(() => { state.value = (+state.value + 1) % scenes.length; show(); }, 900);
+        clock = setInterval(() => go(+slider.value >= +slider.max ? slider.min : +slider.value + step), time ? 80 : 900);
       });
+      if (time) {
+        const jump = (frames) => { stop(); if (frames.length) go(frames[0]); };
+        box.querySelector(".before").addEventListener("click", () => jump(changes.filter((f) => f < +time.value).reverse()));
+        box.querySelector(".after").addEventListener("click", () => jump(changes.filter((f) => f > +time.value)));
+      }
     }
-    size.addEventListener("input", later);
-    cut.addEventListener("input", later);
+    for (const one of [size, cut]) one.addEventListener("input", () => { later(); link(); });
     box.querySelector(".reset").addEventListener("click", reset);
     new ResizeObserver(later).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
-    Object.assign(self, { later, draw });
+    Object.assign(self, { later, draw, follow });
     views.push(self);
     const first = views.find((v) => v.group === self.group);
     self.R = first.R; self.zoom = first.zoom;
-    load(0); theme(); key(); tell(); draw();
+    show(); theme(); draw();
     box.dataset.drawn = seen.length;
     return self;
   }

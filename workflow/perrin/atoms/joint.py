@@ -187,7 +187,8 @@ def fit_profile(
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _couplings(xyz, occupancy, table, dq, R, s, alpha, C, H):
-    """Overlap of every atom's move with every pose parameter: C (f, 3 n, 6), and H (f, 6, 6) of the poses."""
+    """Overlap of every atom's (x, y, z, occupancy) with every pose parameter: C (f, 4 n, 6); H (f, 6, 6) of poses."""
+    last = table.shape[0] - 2
     for f in numba.prange(len(R)):
         n = len(xyz)
         r = np.empty((n, 3))
@@ -217,10 +218,26 @@ def _couplings(xyz, occupancy, table, dq, R, s, alpha, C, H):
                     H[f, a, b] += a2 * o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
             for c in range(3):
                 for b in range(5):
-                    C[f, 3 * j + c, b] = a2 * o * (R[f, 0, c] * F[0, b] + R[f, 1, c] * F[1, b])
-                C[f, 3 * j + c, 5] = (
+                    C[f, 4 * j + c, b] = a2 * o * (R[f, 0, c] * F[0, b] + R[f, 1, c] * F[1, b])
+                C[f, 4 * j + c, 5] = (
                     alpha[f] * o * (R[f, 0, c] * overlaps[j, 1] + R[f, 1, c] * overlaps[j, 2])
                 )
+            # <p_j, d_b M>: the sum over k of o_k times the move of u_k with pose parameter b, along -grad K(u_j - u_k)
+            for k in range(n):
+                dx = u[j, 0] - u[k, 0]
+                dy = u[j, 1] - u[k, 1]
+                g = (dx * dx + dy * dy) / dq
+                if g >= last:
+                    continue
+                i = int(g)
+                t = g - i
+                pull = -2 * a2 * occupancy[k] * ((1 - t) * table[i, 1] + t * table[i + 1, 1])
+                C[f, 4 * j + 3, 0] += pull * dx
+                C[f, 4 * j + 3, 1] += pull * dy
+                C[f, 4 * j + 3, 2] -= pull * dy * r[k, 2]
+                C[f, 4 * j + 3, 3] += pull * dx * r[k, 2]
+                C[f, 4 * j + 3, 4] += pull * (dy * r[k, 0] - dx * r[k, 1])
+            C[f, 4 * j + 3, 5] = alpha[f] * overlaps[j, 0]
 
 
 def covariances(
@@ -233,17 +250,13 @@ def covariances(
     returns covariance_A2 (n, 3, 3) with free poses, the same with known poses, sigma of the occupancies (n,)
     """
     n = len(xyz_A)
-    A = normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude).reshape(n, 4, n, 4)
-    A[np.arange(n), 3, np.arange(n), 3] += 1 / occupancy_spread**2
-    cross = A[:, :3, :, 3].reshape(3 * n, n)
-    occupation = A[:, 3, :, 3]
-    occupancy_sigma = np.sqrt(np.diag(np.linalg.inv(occupation)))
-    positions = A[:, :3, :, :3].reshape(3 * n, 3 * n) - cross @ np.linalg.solve(occupation, cross.T)
-    known = _blocks(_gauge_free_inverse(positions, xyz_A))
-    marginal = positions.copy()
+    A = normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude)
+    A[np.arange(3, 4 * n, 4), np.arange(3, 4 * n, 4)] += 1 / occupancy_spread**2
+    occupancy_sigma = np.sqrt(np.diag(np.linalg.inv(A[3::4, 3::4])))
+    known = _blocks(_gauge_free_inverse(_without_occupancies(A), xyz_A))
     for first in range(0, len(rotation), chunk):
         stop = min(first + chunk, len(rotation))
-        C = np.zeros((stop - first, 3 * n, 6))
+        C = np.zeros((stop - first, 4 * n, 6))
         H = np.zeros((stop - first, 6, 6))
         _couplings(
             np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float), overlap_table.table,
@@ -252,9 +265,22 @@ def covariances(
         )  # fmt: skip
         H[:, np.arange(6), np.arange(6)] *= 1 + 1e-9
         half = np.einsum("fai,fij->fja", C, np.linalg.inv(np.linalg.cholesky(H)).swapaxes(1, 2))
-        half = half.reshape(-1, 3 * n)
-        marginal -= half.T @ half
-    return _blocks(_gauge_free_inverse(marginal, xyz_A)), known, occupancy_sigma
+        half = half.reshape(-1, 4 * n)
+        A -= half.T @ half
+    return _blocks(_gauge_free_inverse(_without_occupancies(A), xyz_A)), known, occupancy_sigma
+
+
+def _without_occupancies(A):
+    """Information of the positions alone, (3 n, 3 n), occupancies marginalised.
+
+    Poses have to be marginalised before, on positions and occupancies alike: an amplitude that may take up what
+    occupancies have taken up already would be counted twice.
+    """
+    n = len(A) // 4
+    A = A.reshape(n, 4, n, 4)
+    cross = A[:, :3, :, 3].reshape(3 * n, n)
+    positions = A[:, :3, :, :3].reshape(3 * n, 3 * n)
+    return positions - cross @ np.linalg.solve(A[:, 3, :, 3], cross.T)
 
 
 def _gauge_free_inverse(A, xyz_A):

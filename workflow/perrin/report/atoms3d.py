@@ -29,7 +29,8 @@ def scene(folder, lives, state, metal, most_atoms):
     states.csv as a dict) or None
     Positions in hundredths of an angstrom from the atoms' centroid, errors in thousandths.
     """
-    atoms, stats = table(folder / "atoms.csv"), table(folder / "atoms_stats.csv")
+    wanted = ["site_kind", *(column for column, _ in SHOWN.values())]
+    atoms, stats = table(folder / "atoms.csv"), table(folder / "atoms_stats.csv", wanted)
     if atoms is None or not len(atoms) or len(atoms) > most_atoms:
         return None
     xyz = atoms[["x_A", "y_A", "z_A"]].to_numpy(float)

@@ -14,7 +14,7 @@ def colour(state):
 
 
 def series(states, timed):
-    """{column: SVG} of the states' headline numbers with their intervals, over time or state by state."""
+    """{column: Picture} of the states' headline numbers with their intervals, over time or state by state."""
     x = states["time_s"].to_numpy(float) if timed else states["state"].to_numpy(float)
     found = {}
     for column, label in SERIES.items():
@@ -30,13 +30,15 @@ def series(states, timed):
         ]
         parts.append(plots.dots(on, x, value, "s1", titles=titles))
         said = ", ".join(f"{v:.4g}" for v in value[np.isfinite(value)][:8])
-        found[column] = plots.svg(on, parts, f"{label} of the states, with intervals: {said}")
+        data = {"state": states["state"].to_numpy(), "value": value, "value_low": low, "value_high": high}
+        alt = f"{label} of the states, with intervals: {said}"
+        found[column] = plots.Picture(plots.svg(on, parts, alt), data)
     return found
 
 
 def depth(profiles):
-    """SVG of the coordination against depth below the surface, a line a state with its interval; None without any."""
-    known = [(k, p) for k, p in enumerate(profiles) if len(p["depth_A"])]
+    """Picture of the coordination against depth, a line a state with its interval; None without any."""
+    known = [(k, p) for k, p in enumerate(profiles) if p is not None and len(p["depth_A"])]
     if not known:
         return None
     on = plots.axes(
@@ -49,11 +51,14 @@ def depth(profiles):
     for k, p in known:
         parts += [plots.band(on, p["depth_A"], p["cn_low"], p["cn_high"], colour(k))]
     parts += [plots.line(on, p["depth_A"], p["cn"], colour(k)) for k, p in known]
-    return plots.svg(on, parts, f"Smoothed coordination number against depth of {len(known)} states")
+    columns = ("depth_A", "cn", "cn_low", "cn_high")
+    data = _joined([(k, [p[c] for c in columns]) for k, p in known], columns)
+    alt = f"Smoothed coordination number against depth of {len(known)} states"
+    return plots.Picture(plots.svg(on, parts, alt), data)
 
 
 def coordination(rows):
-    """SVG of the share of atoms with each coordination number, side by side."""
+    """Picture of the share of atoms with each coordination number, side by side."""
     found = [{int(k): int(v) for k, v in (w.split(":") for w in row["cn_histogram"].split())} for row in rows]
     numbers = range(min(min(h) for h in found), max(max(h) for h in found) + 1)
     shares = [[100 * h.get(k, 0) / sum(h.values()) for k in numbers] for h in found]
@@ -67,22 +72,27 @@ def coordination(rows):
             for a, v in zip(left, share)
             if v > 0
         ]
-    return plots.svg(on, parts, f"Share of atoms with each coordination number in {len(found)} states")
+    data = _joined([(k, [list(numbers), share]) for k, share in enumerate(shares)], ("cn", "share_pct"))
+    alt = f"Share of atoms with each coordination number in {len(found)} states"
+    return plots.Picture(plots.svg(on, parts, alt), data)
 
 
 def distribution(found):
-    """SVG of the radial distribution g(r) of each state."""
+    """Picture of the radial distribution g(r) of each state."""
     shown = [(r[r > 1.5], g[r > 1.5]) for r, g in found]
     on = plots.axes(shown[0][0], np.concatenate([g for _, g in shown]), width=480, height=280, margin=0.04)
     parts = [plots.frame(on, "distance (Å)", "g(r)")]
     parts += [plots.line(on, r, g, colour(k)) for k, (r, g) in enumerate(shown)]
-    return plots.svg(on, parts, f"Radial distribution of the distances between atoms in {len(shown)} states")
+    alt = f"Radial distribution of the distances between atoms in {len(shown)} states"
+    return plots.Picture(plots.svg(on, parts, alt), _joined(list(enumerate(shown)), ("distance_A", "g")))
 
 
 def strain_and_depth(tables):
-    """SVG of each atom's radial strain against its depth, and its mean in layers of 1.5 A; None without strains."""
+    """Picture of each atom's radial strain against its depth, and its mean in layers of 1.5 A; None without strains."""
     points = []
     for k, atoms in enumerate(tables):
+        if atoms is None:
+            continue
         x, y = atoms["depth_A"].to_numpy(float), atoms["strain_radial_pct"].to_numpy(float)
         ok = np.isfinite(x) & np.isfinite(y)
         if ok.sum() > 10:
@@ -104,11 +114,13 @@ def strain_and_depth(tables):
             (x[layer == v].mean(), y[layer == v].mean()) for v in np.unique(layer) if (layer == v).sum() > 3
         ]
         parts.append(plots.line(on, *np.array(middle).reshape(-1, 2).T, colour(k)))
-    return plots.svg(on, parts, f"Radial strain of each atom against depth in {len(points)} states")
+    data = _joined([(k, (x, y)) for k, x, y in points], ("depth_A", "strain_radial_pct"))
+    alt = f"Radial strain of each atom against depth in {len(points)} states"
+    return plots.Picture(plots.svg(on, parts, alt), data)
 
 
 def order_and_size(states):
-    """SVG of crystallinity against the number of atoms, one mark a state with its intervals."""
+    """Picture of crystallinity against the number of atoms, one mark a state with its intervals."""
     x, y = (states[[c, f"{c}_low", f"{c}_high"]].to_numpy(float) for c in ("n_atoms", "crystallinity"))
     on = _room(x.ravel(), y.ravel(), 480, 280)
     parts = [plots.frame(on, "atoms", "crystallinity")]
@@ -116,7 +128,17 @@ def order_and_size(states):
         parts.append(plots.whiskers(on, x[k, :1], y[k, 1:2], y[k, 2:], colour(k)))
         parts.append(plots.whiskers(on, y[k, :1], x[k, 1:2], x[k, 2:], colour(k), across=True))
         parts.append(plots.dots(on, x[k, :1], y[k, :1], colour(k), titles=[f"state {k + 1}"]))
-    return plots.svg(on, parts, f"Crystallinity against the number of atoms of {len(x)} states")
+    columns = [c for name in ("n_atoms", "crystallinity") for c in (name, f"{name}_low", f"{name}_high")]
+    data = {"state": np.arange(1, len(x) + 1)} | {c: states[c].to_numpy(float) for c in columns}
+    alt = f"Crystallinity against the number of atoms of {len(x)} states"
+    return plots.Picture(plots.svg(on, parts, alt), data)
+
+
+def _joined(parts, columns):
+    """{column: values} of all states one below the other; parts : list of (state from 0, values of each column)."""
+    state = np.concatenate([np.full(len(values[0]), k + 1) for k, values in parts])
+    joined = {c: np.concatenate([np.asarray(v[i]) for _, v in parts]) for i, c in enumerate(columns)}
+    return {"state": state} | joined
 
 
 def _room(x, y, width=340, height=210):

@@ -12,13 +12,47 @@ SERIES = {
     "penetration_depth_A": "penetration depth (Å)",
     "crystallinity": "crystallinity",
 }
+# what the tables beside the saved figures hold
+FIGURE_COLUMNS = {
+    "trajectory": ("", "name of the trajectory"),
+    "state": ("", "number of the window of time, from 1"),
+    "verdict": ("", "good, doubtful or failed"),
+    "frame": ("", "frame of the movie, from 0"),
+    "time_s": ("s", "time, or middle of the frames that were put together"),
+    "first_s": ("s", "begin of the window"),
+    "last_s": ("s", "end of the window"),
+    "value": ("", "the number that the figure is named after, in the unit of its axis"),
+    "value_low": ("", "lower end of its interval; of frames put together, their 10 % quantile"),
+    "value_high": ("", "upper end of its interval; of frames put together, their 90 % quantile"),
+    "frequency_per_A": ("1/A", "spatial frequency"),
+    "fsc": ("", "Fourier shell correlation of the half maps"),
+    "fsc_unmasked": ("", "the same without a mask"),
+    "fsc_random": ("", "the same with phases randomised beyond a frequency"),
+    "view_x": ("", "direction along which the beam passed the particle, body axis x, folded to z >= 0"),
+    "view_y": ("", "the same, y"),
+    "view_z": ("", "the same, z"),
+    "n_atoms": ("", "atoms"),
+    "n_atoms_low": ("", "lower end of its interval"),
+    "n_atoms_high": ("", "upper end of its interval"),
+    "crystallinity": ("", "crystallinity"),
+    "crystallinity_low": ("", "lower end of its interval"),
+    "crystallinity_high": ("", "upper end of its interval"),
+    "depth_A": ("A", "depth below the surface"),
+    "cn": ("", "coordination number"),
+    "cn_low": ("", "lower end of its interval"),
+    "cn_high": ("", "upper end of its interval"),
+    "share_pct": ("%", "share of the state's atoms"),
+    "strain_radial_pct": ("%", "radial strain of an atom"),
+    "distance_A": ("A", "distance of two atoms"),
+    "g": ("", "radial distribution"),
+}
 RESOLUTION = 0.143
 BINS = 240
 TIME_PARTS = 5
 
 
 def series(states, frame_rate_hz):
-    """{column: SVG} of the states' headline numbers over time with their intervals.
+    """{column: Picture} of the states' headline numbers over time with their intervals.
 
     states : DataFrame of dynamics/states.csv; a failed window is a red span without a value
     """
@@ -51,12 +85,36 @@ def series(states, frame_rate_hz):
                   for k, (v, l, h) in enumerate(zip(value, low, high))]  # fmt: skip
         parts.append(plots.dots(on, middle, value, "s1", titles=titles))
         said = ", ".join(f"{v:.4g}" for v in value[np.isfinite(value)][:8])
-        found[column] = plots.svg(on, parts, f"{label} over time, with intervals: {said}")
+        data = {"state": np.arange(1, len(value) + 1), "verdict": states["verdict"].tolist(), "first_s": first,
+                "last_s": last, "value": value, "value_low": low, "value_high": high}  # fmt: skip
+        found[column] = plots.Picture(
+            plots.svg(on, parts, f"{label} over time, with intervals: {said}"), data
+        )
     return found
 
 
+def spark(states, frame_rate_hz, width=120, height=28):
+    """SVG of the number of atoms over time without axes, for a line of a list; a failed window leaves a gap."""
+    first = states["first_frame"].to_numpy(float) / frame_rate_hz
+    last = (states["last_frame"].to_numpy(float) + 1) / frame_rate_hz
+    failed = states["verdict"].to_numpy() == "failed"
+    atoms = np.where(failed, np.nan, states["n_atoms"].to_numpy(float))
+    if not np.isfinite(atoms).any():
+        return None
+    time = (first.min(), last.max())
+    low, high = plots.limits(atoms, 0.15)
+    path = ""
+    for a, b, n in zip(first, last, atoms):
+        if np.isfinite(n):
+            x0, x1 = (width * (t - time[0]) / (time[1] - time[0]) for t in (a, b))
+            path += f"M{x0:.1f} {height * (high - n) / (high - low):.1f}H{x1:.1f}"
+    said = ", ".join(f"{n:.0f}" for n in atoms[np.isfinite(atoms)][:8])
+    on = plots.Axes(width, height, (0, 1), (0, 1))
+    return plots.svg(on, [f'<path class="line s1" d="{path}"/>'], f"Atoms over time: {said}")
+
+
 def over_time(table, column, label, windows, frame_rate_hz, kind="s1", extra=()):
-    """SVG of a number per frame over time: median and 10 to 90 % of neighbours, windows as bars below.
+    """Picture of a number per frame over time: median and 10 to 90 % of neighbours, windows as bars below.
 
     table : DataFrame with frame and the column; windows : DataFrame of windows.tsv or None
     extra : boundaries to mark besides (frames), such as the true ones
@@ -78,11 +136,14 @@ def over_time(table, column, label, windows, frame_rate_hz, kind="s1", extra=())
                                        "doubt"))  # fmt: skip
     parts += [plots.band(on, x, low, high, kind), plots.line(on, x, mid, kind)]
     parts += [plots.upright(on, frame / frame_rate_hz, "truth") for frame in extra]
-    return plots.svg(on, parts, f"{label} of the frames over time: median and the middle 80 %")
+    alt = f"{label} of the frames over time: median and the middle 80 %"
+    return plots.Picture(
+        plots.svg(on, parts, alt), {"time_s": x, "value": mid, "value_low": low, "value_high": high}
+    )
 
 
 def fsc(table, pixel_A):
-    """(SVG, resolution in angstrom or None) of the half maps' Fourier shell correlation."""
+    """(Picture, resolution in angstrom or None) of the half maps' Fourier shell correlation."""
     x, y = table["frequency_per_A"].to_numpy(float), table["fsc"].to_numpy(float)
     known = np.isfinite(x) & np.isfinite(y) & (x <= 0.5 / pixel_A + 1e-9)
     x, y = x[known], y[known]
@@ -90,9 +151,11 @@ def fsc(table, pixel_A):
         return None, None
     on = plots.Axes(340, 210, (0.0, float(x.max())), (min(-0.1, float(y.min())), 1.05))
     parts = [plots.frame(on, "spatial frequency (1/Å)", "FSC"), plots.level(on, RESOLUTION, "0.143")]
+    data = {"frequency_per_A": x, "fsc": y}
     for column, kind in (("fsc_unmasked", "s2 thin"), ("fsc_random", "s4 thin")):
         if column in table and table[column].notna().any():
-            parts.append(plots.line(on, x, table[column].to_numpy(float)[known], kind))
+            data[column] = table[column].to_numpy(float)[known]
+            parts.append(plots.line(on, x, data[column], kind))
     parts.append(plots.line(on, x, y, "s1"))
     below = np.flatnonzero((y < RESOLUTION) & (x > 0.1))
     at = below[0] if len(below) else len(x) - 1
@@ -102,11 +165,12 @@ def fsc(table, pixel_A):
     words = (
         f"falls below 0.143 at {resolution:.2f} Å" if len(below) else "stays above 0.143 up to the last shell"
     )
-    return plots.svg(on, parts, f"Fourier shell correlation of the half maps, {words}"), resolution
+    alt = f"Fourier shell correlation of the half maps, {words}"
+    return plots.Picture(plots.svg(on, parts, alt), data), resolution
 
 
 def directions(poses, most=3000, edge=300):
-    """SVG of the directions along which the beam passed the particle, early to late in five colours.
+    """Picture of the directions along which the beam passed the particle, early to late in five colours.
 
     Equal-area map of half a sphere about the body's z axis (Lambert): views from behind, whose projections are
     mirror images, are folded in. poses : Poses
@@ -135,11 +199,13 @@ def directions(poses, most=3000, edge=300):
         path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in place[part == k])
         parts.append(f'<path class="view v{k}" d="{path}"/>')
     on = plots.Axes(edge, edge, (0, 1), (0, 1))
-    return plots.svg(on, parts, f"Directions of view of {len(poses)} frames on half a sphere")
+    data = {"frame": np.asarray(poses.frame)[rows]} | {f"view_{a}": beam[:, k] for k, a in enumerate("xyz")}
+    alt = f"Directions of view of {len(poses)} frames on half a sphere"
+    return plots.Picture(plots.svg(on, parts, alt), data)
 
 
 def order_and_size(states, names):
-    """SVG of crystallinity against the number of atoms, one mark a state; None where there are fewer than two.
+    """Picture of crystallinity against the number of atoms, one mark a state; None where there are fewer than two.
 
     states : DataFrame of summary/states.csv; names : trajectories in the order of their colours
     """
@@ -161,4 +227,7 @@ def order_and_size(states, names):
         parts.append(plots.whiskers(on, a[:, 0], b[:, 1], b[:, 2], kind))
         parts.append(plots.whiskers(on, b[:, 0], a[:, 1], a[:, 2], kind, across=True))
         parts.append(plots.dots(on, a[:, 0], b[:, 0], kind, titles=titles))
-    return plots.svg(on, parts, f"Crystallinity against the number of atoms of {len(good)} states")
+    data = {"trajectory": good["trajectory"].tolist(), "state": good["state"].to_numpy()}
+    data |= {c: good[c].to_numpy() for name in both for c in (name, f"{name}_low", f"{name}_high")}
+    alt = f"Crystallinity against the number of atoms of {len(good)} states"
+    return plots.Picture(plots.svg(on, parts, alt), data)

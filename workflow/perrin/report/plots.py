@@ -9,7 +9,21 @@ from html import escape
 import numpy as np
 from markupsafe import Markup
 
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 68, 12, 10, 38
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished plot and the numbers that it draws.
+
+    svg : Markup, stands in a template as it is; data : {column: values} of equal length, or None
+    """
+
+    svg: Markup
+    data: dict | None = None
+
+    def __html__(self):
+        return self.svg
 
 
 @dataclass(frozen=True)

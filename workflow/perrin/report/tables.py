@@ -10,9 +10,9 @@ from perrin.files.tables import read_table, sidecar
 from perrin.report.words import interval, number
 
 
-def table(path):
-    """A table as DataFrame, None where there is no such file."""
-    return read_table(path) if Path(path).is_file() and Path(path).stat().st_size else None
+def table(path, columns=None):
+    """A table as DataFrame, or those of the columns that it has; None where there is no such file."""
+    return read_table(path, columns) if Path(path).is_file() and Path(path).stat().st_size else None
 
 
 def facts(path):

@@ -6,8 +6,11 @@ import pandas as pd
 from perrin.files.elements import element as look_up
 from perrin.files.poses import read_poses
 from perrin.files.tables import sidecar
-from perrin.report import figures, pictures, truth, words
+from perrin.report import compare_figures, figures, pictures, truth, words
+from perrin.report.film import film
+from perrin.report.portrait import portrait
 from perrin.report.tables import facts, link, shown, table
+from perrin.report.timeline import timeline
 from perrin.report.window import positions, window
 
 STATES = {
@@ -72,6 +75,7 @@ STAGES = (
     ("dynamics", "dynamics/category.json"),
 )
 FILES = (
+    *("track/field.png", "classes2d/sheet.png", "events/events.svg"),
     *("track/tracks.csv", "graphene/sheets.csv", "denoise/components.csv", "classes2d/frames.csv"),
     *("classes2d/classes.mrcs", "classes2d/classes.gif", "average3d/map.mrc", "average3d/poses.star"),
     *("segment/windows.tsv", "segment/evidence.csv", "events/events.csv", "events/evidence.npz"),
@@ -108,20 +112,30 @@ def trajectory(results, row, truth_folder, index, settings):
         if {"frame_low", "frame_high"} <= {*events}:
             events = events.sort_values(["frame", "atom"], kind="stable")
     compared = _truth(truth_folder, folder, windows, metal, settings["match_A"])
-    return {
+    drawn = [w for w in windows if w["scene"]]
+    # lives without a model that passed are no structure either
+    lived, atoms_over_time = timeline(
+        folder / "events/evidence.npz", drawn[0]["scene"]["bond"], metal, rate, settings["most_atoms"]
+    ) if drawn else (None, None)  # fmt: skip
+    found = {
         "name": name,
         "row": row,
         "verdict": verdict,
         "why": why,
+        "reason": next((x["why"] for x in [*structural, *windows] if x["verdict"] in ("doubtful", "failed")), ""),
         "found": words.found_sentence(metal.symbol, states),
         "states": states,
         "first": _state(states, 0),
-        "last": _state(states, -1),
+        "portraits": [portrait(w["scene"], f"p-{name}-{w['number']}", 130) for w in _ends(drawn)],
         "counts": {v: sum(w["verdict"] == v for w in windows) for v in words.ORDER},
         "sigma_A": _median(states, "mean_sigma_A"),
         "category": category,
         "stages": stages,
         "windows": windows,
+        "timeline": lived,
+        "atoms_over_time": atoms_over_time,
+        "by_state": _by_state(folder, windows),
+        "atoms": figures.spark(states, rate) if states is not None and len(states) else None,
         "truth": compared,
         "series": figures.series(states, rate) if states is not None and len(states) else {},
         "states_table": shown(folder / "dynamics/states.csv", states, STATES, max(most, 100), index),
@@ -133,6 +147,43 @@ def trajectory(results, row, truth_folder, index, settings):
         "files": [{"name": f, "link": to} for f in FILES if (to := link(folder / f, index))],
         **_pictures(folder, listed, rate, settings, compared),
     }  # fmt: skip
+    return found | {"figures": _figures(found)}
+
+
+def _ends(drawn):
+    """The first and the last of the windows that are drawn, or the only one."""
+    return drawn if len(drawn) < 2 else [drawn[0], drawn[-1]]
+
+
+def _by_state(folder, windows):
+    """{name: Picture} of coordination and strain in each state; failed windows keep their place and are left out."""
+    good = [w for w in windows if w["verdict"] != "failed" and w["scene"]]
+    if not good:
+        return {}
+    columns = {"depth.csv": None, "atoms_stats.csv": ("depth_A", "strain_radial_pct")}
+    depth, stats = (
+        [table(folder / "windows" / w["name"] / name, columns=wanted) if w in good else None for w in windows]
+        for name, wanted in columns.items()
+    )
+    counted = [w["state"] for w in windows if w in good and w["state"] and w["state"].get("cn_histogram")]
+    return {
+        "coordination_by_depth": compare_figures.depth(depth),
+        "strain_by_depth": compare_figures.strain_and_depth(stats),
+        "coordination": compare_figures.coordination(counted) if len(counted) == len(windows) else None,
+    }
+
+
+def _figures(found):
+    """{name: figure} of all that is saved as files of its own."""
+    figures = {f"series_{name}": picture for name, picture in found["series"].items()} | found["by_state"]
+    figures |= {name: found[name] for name in ("atoms_over_time", "directions", "correlation")}
+    figures |= {f"evidence_{e['name']}": e["svg"] for e in found["evidence"]}
+    for w in found["windows"]:
+        figures[f"window{w['number']}_fsc"] = w["fsc"]
+        figures[f"window{w['number']}_atoms"] = portrait(w["scene"], f"w{w['number']}")
+        for key, name in (("slices", "map"), ("density", "density")):
+            figures[f"window{w['number']}_{name}"] = w[key] and w[key]["png"]
+    return figures
 
 
 def _pictures(folder, windows, rate, settings, compared):
@@ -140,7 +191,7 @@ def _pictures(folder, windows, rate, settings, compared):
     most, quality = settings["picture_px"], settings["picture_quality"]
     found = {
         "field": pictures.embedded(folder / "track/field.png", most, quality),
-        "sheet": pictures.embedded(folder / "classes2d/sheet.png", most, quality),
+        "film": film(folder / "classes2d/classes.gif", settings["film_px"], quality),
         "directions": None,
         "correlation": None,
         "evidence": [],

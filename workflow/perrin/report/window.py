@@ -3,7 +3,7 @@
 import numpy as np
 
 from perrin.files.maps import read_map
-from perrin.report import figures, pictures
+from perrin.report import figures, pictures, words
 from perrin.report.atoms3d import scene
 from perrin.report.tables import facts, link, table
 
@@ -43,7 +43,7 @@ def window(folder, record, number, states, lives, metal, frame_rate_hz, index, s
         "name": name,
         "number": number,
         "verdict": verdict,
-        "why": why,
+        "why": words.brief(why),
         "first_frame": first,
         "last_frame": last,
         "from_s": first / frame_rate_hz,
