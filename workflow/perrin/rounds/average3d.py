@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import images_of, read_accepted
@@ -48,7 +49,8 @@ CORRELATION_COLUMNS = {
     "amplitude_sigma": ("", "its standard error"),
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
-HAND_FRAMES = 300  # refined for the hand
+BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
+BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
 FAINT = 0.1  # mean occupancy below which a site is not listed
 LEAST_NATS = 12.0  # a frame: an empty field gives 1.5, the weakest locked particles 40
 GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
@@ -88,9 +90,12 @@ def average3d(
         if continuity_frames == "denoised":
             given = replace(data, images=images_of(denoised, data))
         solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
-    if hand == "depth" and verdict != "failed":
-        facts["hand"] = hand_of_best_stretch(data, solution, facts["a_A"], metal, polarity)
-        if facts["hand"]["verdict"] == "other":
+    if verdict != "failed":
+        few, best = best_stretch(data, solution, facts["a_A"], metal)
+        if hand == "depth":
+            facts["hand"] = hand_of_stretch(few, best, metal, polarity)
+        solution = with_atoms_beyond(solution, best, nearest_distance(metal.system, facts["a_A"]))
+        if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
     found = poses_of(solution, data.number)
@@ -177,13 +182,14 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     return solution, facts, verdict, words
 
 
-def hand_of_best_stretch(data, solution, a_A, metal, polarity):
-    """The hand, from the stretch whose frames the poses explain best, with atoms refined there.
+def best_stretch(data, solution, a_A, metal):
+    """The stretch whose frames the poses explain best, with atoms, profile and poses refined there.
 
-    Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from.
-    returns dict of `perrin.atoms.depth.hand`; "undetermined" where no atoms come out
+    Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from, and they
+    leave out what does not continue the lattice: the other domain of a twin grows here.
+    returns Frames, Solution; None in its place where no atoms come out
     """
-    length = min(HAND_FRAMES, len(data))
+    length = min(BEST_FRAMES, len(data))
     smooth = np.convolve(solution.gain, np.ones(length), "valid")
     first = int(np.argmax(smooth))
     part = slice(first, first + length)
@@ -197,15 +203,36 @@ def hand_of_best_stretch(data, solution, a_A, metal, polarity):
     )
     there = o > 0.5 * np.median(np.sort(o)[len(o) // 2 :])
     if there.sum() < LEAST_ATOMS:
-        return {"verdict": "undetermined", "why": "too few atoms in the best stretch"}
+        return few, None
     start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
     refined, _ = refine(
         few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
     )
-    found = hand_of(few.images, data.pixel_A, refined, metal.symbol, polarity)
+    return few, refined
+
+
+def hand_of_stretch(few, refined, metal, polarity):
+    """The hand of a refined stretch: dict of `perrin.atoms.depth.hand`; "undetermined" where there are no atoms."""
+    if refined is None:
+        return {"verdict": "undetermined", "why": "too few atoms in the best stretch"}
+    found = hand_of(few.images, few.pixel_A, refined, metal.symbol, polarity)
     found["first_frame"], found["last_frame"] = int(few.number[0]), int(few.number[-1])
     log.info("hand: %s", found)
     return found
+
+
+def with_atoms_beyond(solution, refined, nearest_A):
+    """The solution with the atoms of its best stretch that lie on none of its sites."""
+    if refined is None or not len(solution.xyz_A):
+        return solution
+    apart, _ = cKDTree(solution.xyz_A).query(refined.xyz_A)
+    beyond = refined.xyz_A[apart > BEYOND * nearest_A]
+    log.info("%d atoms of the best stretch lie off the sites of the lattice", len(beyond))
+    return replace(
+        solution,
+        xyz_A=np.concatenate([solution.xyz_A, beyond]),
+        occupancy=np.concatenate([solution.occupancy, np.ones(len(beyond))]),
+    )
 
 
 def _nothing(lock, data):
