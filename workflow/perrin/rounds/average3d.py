@@ -18,7 +18,7 @@ from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
 from perrin.imaging.blobs import filter_frames
-from perrin.imaging.lattice import nearest_distance, volume_per_atom
+from perrin.imaging.lattice import nearest_distance, rotation_group, slip_vectors, volume_per_atom
 from perrin.imaging.profile import Profile, overlap
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
@@ -50,6 +50,7 @@ CORRELATION_COLUMNS = {
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
+DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
 FAINT = 0.1  # mean occupancy below which a site is not listed
 LEAST_NATS = 12.0  # a frame: an empty field gives 1.5, the weakest locked particles 40
@@ -94,7 +95,7 @@ def average3d(
         few, best = best_stretch(data, solution, facts["a_A"], metal)
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
-        solution = with_atoms_beyond(solution, best, nearest_distance(metal.system, facts["a_A"]))
+        solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -221,17 +222,39 @@ def hand_of_stretch(few, refined, metal, polarity):
     return found
 
 
-def with_atoms_beyond(solution, refined, nearest_A):
-    """The solution with the atoms of its best stretch that lie on none of its sites."""
-    if refined is None or not len(solution.xyz_A):
+def with_atoms_beyond(data, solution, best, system, a_A):
+    """The solution with the atoms that lie on none of its sites.
+
+    best : Solution of the best stretch, or None. Where many of its atoms are off the lattice, the particle has another
+    domain: poses and atoms of all frames are then refined together, and what was on the lattice at any time stays.
+    """
+    if best is None or not len(solution.xyz_A):
         return solution
-    apart, _ = cKDTree(solution.xyz_A).query(refined.xyz_A)
-    beyond = refined.xyz_A[apart > BEYOND * nearest_A]
-    log.info("%d atoms of the best stretch lie off the sites of the lattice", len(beyond))
+    nearest_A = nearest_distance(system, a_A)
+    whole = _joined(best, solution, nearest_A)
+    beyond = len(whole.xyz_A) - len(solution.xyz_A)
+    log.info("%d atoms of the best stretch lie off the sites of the lattice", beyond)
+    if beyond < DOMAIN * len(best.xyz_A):
+        return whole
+    often = whole.occupancy > 0.5
+    start = replace(whole, xyz_A=whole.xyz_A[often], occupancy=np.minimum(whole.occupancy[often], 1.2))
+    # twice: branches are tested at the beginning, and only a model that has both domains can tell them
+    for rounds in (4, 2):
+        start, _ = refine(
+            data.images, data.pixel_A, start, data.box_A, rotation_group(system), slip_vectors(system, a_A), nearest_A,
+            rounds, data.gap,
+        )  # fmt: skip
+    return _joined(solution, start, nearest_A)
+
+
+def _joined(more, solution, nearest_A):
+    """A solution with the atoms of another that lie on none of its own."""
+    apart, _ = cKDTree(solution.xyz_A).query(more.xyz_A)
+    beyond = apart > BEYOND * nearest_A
     return replace(
         solution,
-        xyz_A=np.concatenate([solution.xyz_A, beyond]),
-        occupancy=np.concatenate([solution.occupancy, np.ones(len(beyond))]),
+        xyz_A=np.concatenate([solution.xyz_A, more.xyz_A[beyond]]),
+        occupancy=np.concatenate([solution.occupancy, more.occupancy[beyond]]),
     )
 
 

@@ -156,7 +156,7 @@ def busiest_stretch(frames, pixel_A, radius_A, length):
 
 
 def lock_lattice(
-    frames, pixel_A, box_px, centre_A, system, a_A, radius_A, gap=None, grid_deg=3.0, scan_frames=300, passes=3
+    frames, pixel_A, box_px, centre_A, system, a_A, radius_A, gap=None, grid_deg=3.0, scan_frames=300, passes=2
 ):  # fmt: skip
     """Orientations and shifts of all frames on the lattice.
 
