@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from perrin.imaging import lattice
@@ -83,3 +84,15 @@ def scene(
     clean = [level * spots(xyz @ R[:2].T + s, o, profile) for level, R, s in zip(a, rotation, shift)]
     images = np.array(clean) + noise * rng.normal(size=(frames, SIDE, SIDE))
     return Scene(xyz, o, profile, rotation, shift, a, box, images.astype(np.float32))
+
+
+def twin(reach_A):
+    """Atoms of two fcc halves that mirror each other across a {111} plane, and the rows of the upper half."""
+    every, nearest = lattice.sites("fcc", 3.92, reach_A + 6), 3.92 / np.sqrt(2)
+    normal = np.ones(3) / np.sqrt(3)
+    height = every @ normal
+    upper = every[height > 0.1] - 2 * (height[height > 0.1])[:, None] * normal  # mirrored downwards
+    both = np.concatenate([every[height > -0.1], upper])
+    both = both[np.linalg.norm(both - 0.3, axis=1) < reach_A]
+    both = both[cKDTree(both).query_ball_point(both, 1.1 * nearest, return_length=True) > 3]  # and itself
+    return both, both @ normal < -0.1

@@ -1,5 +1,6 @@
 """Atoms to add and to take away: a vacancy, a lost corner and an invented atom are put right."""
 
+import drawing
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
@@ -44,21 +45,9 @@ def test_a_missing_atom_is_added_and_an_invented_one_dropped(scene, filtered, pa
     assert again[2:] == (0, 0)
 
 
-def twin(reach_A):
-    """Atoms of two fcc halves that mirror each other across a {111} plane, and the rows of the upper half."""
-    every = lattice.sites("fcc", 3.92, reach_A + 6)
-    normal = np.ones(3) / np.sqrt(3)
-    height = every @ normal
-    upper = every[height > 0.1] - 2 * (height[height > 0.1])[:, None] * normal  # mirrored downwards
-    both = np.concatenate([every[height > -0.1], upper])
-    both = both[np.linalg.norm(both - 0.3, axis=1) < reach_A]
-    both = both[cKDTree(both).query_ball_point(both, 1.1 * NEAREST_A, return_length=True) > 3]  # and itself
-    return both, both @ normal < -0.1
-
-
 def test_hollows_of_a_face_hold_the_next_layer_of_a_twin():
     """Would catch candidates that only continue the stacking: the layer beyond a twin boundary is in none of them."""
-    atoms, beyond = twin(7.0)
+    atoms, beyond = drawing.twin(7.0)
     kept = atoms[~beyond]
     tree = cKDTree(empty_sites(kept, NEAREST_A, faults=True))
     first = beyond & (atoms @ np.ones(3) / np.sqrt(3) > -2.5)
@@ -70,7 +59,7 @@ def test_hollows_of_a_face_hold_the_next_layer_of_a_twin():
 
 def test_a_twin_grows_across_its_boundary():
     """Would catch a fault that is proposed and not believed, or the stacking's continuation taken in its place."""
-    atoms, beyond = twin(6.0)
+    atoms, beyond = drawing.twin(6.0)
     rng = np.random.default_rng(4)
     R, s = Rotation.random(150, rng=rng).as_matrix(), rng.normal(0, 0.5, (150, 2))
     profile = Profile.gaussian(0.42, 0.2)
