@@ -72,8 +72,18 @@ def test_a_stay_on_another_particle_is_not_called_ok():
 
 
 def test_another_particle_crowds_where_it_overlaps():
-    """Catches a passing particle called crowded from afar, or not when it touches."""
-    place = np.full((50, 2), 150.0)
-    for apart, expected in ((70.0, "ok"), (30.0, "crowded")):
-        path = _path(place, other_score=5.0, other=(150.0 + apart, 150.0))
+    """Catches a passing particle called crowded from afar, or not when it touches; one's own end taken for another."""
+    place = np.full((61, 2), 150.0)
+    apart = np.abs(np.arange(61) - 30) * 2.0 + 10  # comes, passes at 10 px, goes; they touch within 36 px
+    for nearest, expected in ((0.0, apart < 36), (60.0, apart < 0)):
+        path = _path(place, other_score=5.0)
+        path.other[:] = place + np.c_[apart + nearest, np.zeros(61)]
+        found = verdicts(path, path.score, (300, 300), 0.5)
+        assert np.array_equal(found == "crowded", expected)
+        assert set(found[~expected]) == {"ok"}
+    for strength, expected in (
+        (2.8, "ok"),
+        (6.0, "crowded"),
+    ):  # always at the rim, and faint: its own far end
+        path = _path(place, other_score=strength, other=(180.0, 150.0))
         assert set(verdicts(path, path.score, (300, 300), 0.5)) == {expected}

@@ -25,6 +25,7 @@ RIM = (
 )
 MEETING_FRAMES = 25  # after an encounter, in which the two are not yet told apart
 PASSING_FRAMES = 120  # that another particle takes to pass
+AFAR = 2.0  # radii from which another particle comes, or to which it goes
 TOUCH = 1.8  # radii between two particles that overlap; where the energy has fallen to 3 % is 1.1 radii
 
 
@@ -43,15 +44,32 @@ def verdicts(path, running, field_shape, pixel_A):
     lost |= path.spread_px > UNSURE_PX
     lost = ndimage.binary_dilation(lost, iterations=SCORE_FRAMES, mask=lost | low)
     reach = path.extent_A / pixel_A
-    beside = seen_beside(path.other_score)
     apart = np.linalg.norm(path.other - path.place, axis=1)
+    beside = seen_beside(path.other_score)
     inside = np.minimum(path.place, [field_shape[1] - 1, field_shape[0] - 1] - path.place).min(1)
     edge = inside < reach
-    crowded = _closed(beside & (apart < TOUCH * reach) & (inside > RIM * reach), PASSING_FRAMES)
-    lost = _mistaken(path, lost, crowded, beside)
+    touching = (apart < TOUCH * reach) & (inside > RIM * reach)
+    # where the path leaps any sign of another counts; otherwise one that came from somewhere
+    lost = _mistaken(path, lost, _closed(beside & touching, PASSING_FRAMES), beside)
+    other = _another(beside, path.other_score, apart, AFAR * reach)
+    crowded = _closed(other & touching, PASSING_FRAMES)
     verdict = np.where(edge, "edge", np.where(crowded, "crowded", "ok"))
     verdict = np.where(lost, "lost", verdict)
     return np.where(path.blank, "blank", verdict)
+
+
+def _another(beside, score, apart, far_px):
+    """Of the stretches in which something shows beside the particle, those in which it is another one, (n,) bool.
+
+    It is seen far off too, or is plain. What never leaves the rim and stays faint is the end of a particle that is not
+    round: one of 1 : 1 : 2 reaches 2.8 sd.
+    """
+    stretch, count = ndimage.label(beside)
+    if count == 0:
+        return beside
+    rows = np.arange(1, count + 1)
+    farthest, top = ndimage.maximum(apart, stretch, rows), ndimage.maximum(score, stretch, rows)
+    return np.r_[False, (np.asarray(farthest) > far_px) | (np.asarray(top) > PLAIN_SCORE)][stretch]
 
 
 def _closed(frames, most):
