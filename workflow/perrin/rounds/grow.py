@@ -31,7 +31,7 @@ MEMORY = 120  # frames behind the frontier from which the local occupancies are 
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
 JUMP_CAP = 100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
-ROUND = 1.2  # times the ball's radius: what reaches further is no ball; round particles 1.0 to 1.14, 1:1:2 1.26
+ROUND = 1.2  # times the ball's radius: what reaches further is no ball (round ones 1.14 at most, 1:1:2 1.26)
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 PRESENT = 0.5  # of the plateau: a site that holds an atom
 
