@@ -91,11 +91,12 @@ def average3d(
         if continuity_frames == "denoised":
             given = replace(data, images=images_of(denoised, data))
         solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
-    if verdict != "failed":
+    if verdict != "failed" and (hand == "depth" or method == "continuity"):
         few, best = best_stretch(data, solution, facts["a_A"], metal)
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
-        solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+        if method == "continuity":  # matching is as published: its poses and atoms are left alone
+            solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
