@@ -16,6 +16,7 @@ from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.imaging.blobs import Filtered, overlap_value, read
 
 NUDGES_A = 0.30, 0.15  # steps, along each axis, by which a place is moved
+APART = 0.62  # of the distance of nearest neighbours: two atoms are not nearer
 SOMETHING = 0.12  # occupancy above which a place is moved before it is judged
 
 
@@ -87,7 +88,7 @@ def add_and_remove(
     if some.any():
         candidates = nudged(candidates, np.concatenate([xyz_A, candidates]), found, *seen)
         apart, _ = cKDTree(xyz_A).query(candidates)
-        candidates = candidates[apart > 0.62 * nearest_A]
+        candidates = candidates[apart > APART * nearest_A]
         found = levels(np.concatenate([xyz_A, candidates]))
     old = np.flatnonzero(found[:n] >= drop_below)
     new = np.flatnonzero(found[n:] > add_above)
@@ -95,7 +96,7 @@ def add_and_remove(
     new = new[np.argsort(-found[n + new])]
     kept = []
     for i in new:
-        if all(np.linalg.norm(candidates[i] - candidates[k]) > 0.62 * nearest_A for k in kept):
+        if all(np.linalg.norm(candidates[i] - candidates[k]) > APART * nearest_A for k in kept):
             kept.append(i)
     kept = np.array(sorted(kept), int)
     xyz = np.concatenate([xyz_A[old], candidates[kept]])

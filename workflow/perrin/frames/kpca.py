@@ -65,18 +65,24 @@ def _top(matrix, q):
     return values[::-1], np.ascontiguousarray(vectors[:, ::-1])
 
 
-def exact(frames, components, seed=0):
-    """Closed form: each unit frame projected onto the leading components, brought back to its length.
-
-    n^_j = nbar + sum_k u_k u_k^T (n_j - nbar);  P^_j = |P_j| n^_j + mean
-    frames : (f, d) float32 -> denoised (f, d) float32, eigenvalues, weights (1 for each kept component)
-    """
+def _analysed(frames, components, seed):
+    """Centred unit rows and their components: mean, rows (f, d), length (f,), middle (d,), values, vectors."""
     components = min(components, len(frames) - 1, frames.shape[1])
     mean, rows, length = unit_rows(frames)
     rows /= length[:, None]
     middle = rows.mean(0, dtype=np.float64).astype(np.float32)
     rows -= middle
     values, vectors = principal_components(rows, components, seed)
+    return mean, rows, length, middle, values, vectors
+
+
+def exact(frames, components, seed=0):
+    """Closed form: each unit frame projected onto the leading components, brought back to its length.
+
+    n^_j = nbar + sum_k u_k u_k^T (n_j - nbar);  P^_j = |P_j| n^_j + mean
+    frames : (f, d) float32 -> denoised (f, d) float32, eigenvalues, weights (1 for each kept component)
+    """
+    mean, rows, length, middle, values, vectors = _analysed(frames, components, seed)
     for a in range(0, len(rows), CHUNK):
         part = slice(a, a + CHUNK)
         rows[part] = ((rows[part] @ vectors.T) @ vectors + middle) * length[part, None] + mean
@@ -177,12 +183,7 @@ def ridge(frames, components, alpha=1.0, seed=0):
     scores at unit length, so that S S^T (S S^T + alpha)^-1 rows = S (S^T S + alpha)^-1 S^T rows: linear in f.
     frames : (f, d) float32 -> denoised (f, d), eigenvalues, weights
     """
-    components = min(components, len(frames) - 1, frames.shape[1])
-    mean, rows, length = unit_rows(frames)
-    rows /= length[:, None]
-    middle = rows.mean(0, dtype=np.float64).astype(np.float32)
-    rows -= middle
-    values, vectors = principal_components(rows, components, seed)
+    mean, rows, length, middle, values, vectors = _analysed(frames, components, seed)
     scores = rows @ vectors.T
     size = np.linalg.norm(scores, axis=1, keepdims=True)
     scores /= np.where(size > 0, size, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from perrin.atoms import joint
 from perrin.atoms.depth import hand, hand_evidence
 from perrin.atoms.proposals import add_and_remove
-from perrin.imaging.blobs import filter_frames, model_norms
+from perrin.imaging.blobs import filter_frames
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.optics import depth_profiles
 from perrin.imaging.profile import Profile, overlap
@@ -21,9 +21,7 @@ log = logging.getLogger("perrin")
 
 HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angstrom
 PROFILE_FRAMES = 150
-GROWING = (
-    0.01  # atoms added in the last round, of all, above which another one follows: a twin grows by layers
-)
+GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 
 
 @dataclass(frozen=True)
@@ -150,13 +148,6 @@ def refine(
         if turn == last and added > GROWING * len(xyz):
             last = min(last + 1, 3 * rounds)
     return solution, history
-
-
-def expected_ratio(solution, pixel_A):
-    """Likelihood gain of every frame over that of a perfect fit at the movie's amplitude, (f,); about 1."""
-    K = overlap(solution.profile, solution.profile, pixel_A)
-    norms = model_norms(solution.xyz_A, solution.occupancy, solution.rotation, K)
-    return solution.gain / (np.median(solution.amplitude) ** 2 * norms / 2)
 
 
 def mirrored(solution):
