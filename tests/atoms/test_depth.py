@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from perrin.atoms.depth import hand, hand_evidence
-from perrin.imaging.blobs import high_passed
-from perrin.imaging.profile import Profile
+from perrin.atoms.depth import contrary_share, hand, hand_evidence, slope, sure_slope
+from perrin.imaging.blobs import filter_frames, high_passed
+from perrin.imaging.profile import Profile, overlap
 
 PIXEL, N, HIGHPASS = 0.358, 64, 0.2
 IMAGE = Profile.gaussian(0.45, HIGHPASS)
@@ -80,3 +80,49 @@ def test_the_planted_hand_is_told(body):
     )
     assert flat["verdict"] == "undetermined"
     assert right["nats"] == pytest.approx(-mirror["nats"], rel=0.3)
+
+
+def brighter_with_height(body, per_A, noise):
+    """Frames of atoms whose image grows by per_A for each angstrom of height."""
+    xyz, rotation, shift = body
+    frames = []
+    for R, s in zip(rotation, shift, strict=True):
+        turned = xyz @ R.T
+        frames.append(draw(turned[:, :2] + s, 1 + per_A * (turned[:, 2] - turned[:, 2].mean()), IMAGE))
+    clean = 3.0 * np.array(frames)
+    return (clean + noise * np.random.default_rng(4).standard_normal(clean.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_slope_is_the_planted_one(body, mirror):
+    """Would catch a slope of the wrong size, or one that does not change its sign with the hand."""
+    xyz, rotation, shift = body
+    filtered = filter_frames(brighter_with_height(body, 0.02, 0.0), PIXEL, IMAGE)
+    if mirror:
+        xyz, rotation = -xyz, np.diag([-1.0, -1.0, 1.0]) @ rotation
+    g, H = slope(
+        filtered, xyz, np.ones(len(xyz)), overlap(IMAGE, IMAGE, PIXEL), rotation, shift, np.full(40, 3.0)
+    )
+    assert g.sum() / H.sum() == pytest.approx(-0.02 if mirror else 0.02, rel=0.05)
+
+
+def test_a_slope_is_used_only_where_it_is_sure():
+    """Would catch noise taken for depth."""
+    rng = np.random.default_rng(5)
+    H = np.full(600, 100.0)
+    noise = 10 * rng.standard_normal(600)
+    assert sure_slope(noise, H) == 0
+    assert sure_slope(noise + 0.5 * H, H) == pytest.approx(0.5, rel=0.1)
+    assert sure_slope((noise + 0.5 * H)[:30], H[:30]) == 0
+
+
+def test_frames_in_the_other_hand_are_counted():
+    """Would catch a mixture of hands that goes unnoticed, or a movie without depth that is called one."""
+    rng = np.random.default_rng(6)
+    H = np.full(600, 100.0)
+    sign = np.where(np.arange(600) < 180, -1, 1)
+    noise = 10 * rng.standard_normal(600)
+    assert contrary_share(noise + 0.5 * H, H) == 0
+    assert contrary_share(noise + 0.5 * sign * H, H) == pytest.approx(0.3)
+    assert contrary_share(noise - 0.5 * sign * H, H) == pytest.approx(0.3)
+    assert contrary_share(noise, H) == 0

@@ -44,9 +44,10 @@ def test_the_best_of_all_paths(gaps):
 
     values = {path: value(path) for path in product(range(6), repeat=6)}
     best = max(values, key=values.get)
-    path, likelihood = viterbi(score, grid, 5.0, gap if gaps else None)
-    assert tuple(path) == best
-    assert likelihood == pytest.approx(values[best], abs=1e-3)
+    for chunks in ([score], [score[:1], score[1:4], score[4:]]):
+        path, likelihood = viterbi(iter(chunks), grid, 5.0, gap if gaps else None)
+        assert tuple(path) == best
+        assert likelihood == pytest.approx(values[best], abs=1e-3)
 
 
 def test_long_paths_keep_their_precision():
@@ -54,7 +55,7 @@ def test_long_paths_keep_their_precision():
     grid = tiny_grid(np.random.default_rng(5))
     score = np.full((300, 6), 30000, np.float32)
     score[:, 3] += 0.5
-    path, likelihood = viterbi(score, grid, 5.0)
+    path, likelihood = viterbi([score], grid, 5.0)
     assert (path[5:-5] == 3).all()
     assert likelihood == pytest.approx(300 * 30000.5, abs=5)
 

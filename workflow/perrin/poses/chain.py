@@ -12,11 +12,11 @@ from perrin.imaging.rotations import angles_between
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _forward(score, neighbour, cost, gap, back, value):
-    """score (f, n + 1): its last column takes each frame's maximum; neighbour, cost (n, m) without gaps."""
+def _forward(score, neighbour, cost, gap, back, value, top):
+    """value (n,): of the frame before, becomes the last frame's; top (f,) takes each frame's maximum."""
     n, m = neighbour.shape
     new = np.empty(n, np.float32)
-    for t in range(1, len(score)):
+    for t in range(len(score)):
         scale = np.float32(1.0 / gap[t])
         for j in numba.prange(n):
             node, price = neighbour[j], cost[j]
@@ -31,38 +31,47 @@ def _forward(score, neighbour, cost, gap, back, value):
             new[j] = best + score[t, j]
             back[t, j] = l
         # keep the numbers small: float32 has seven digits for thousands of frames
-        top = new.max()
-        value[:] = new - top
-        score[t, n] = top
+        top[t] = new.max()
+        value[:] = new - top[t]
 
 
-def viterbi(score, grid, step_deg, gap=None):
+def viterbi(scores, grid, step_deg, gap=None):
     """The most likely path of nodes and its log-likelihood.
 
-    score : (f, n) float32, log L of frames and nodes
+    scores : iterable of (f, n) float32, log L of consecutive frames and nodes: one array after another is used up,
+        what is kept is one byte a frame and node
     grid : OrientationGrid
     step_deg : rms rotation between two frames
-    gap : (f,) frames since the previous one in the stack (1 where none is missing)
+    gap : (f,) of all frames, since the previous one in the stack (1 where none is missing)
     returns (f,) int nodes; log-likelihood of the path (without the constant of the random walk)
     """
-    frames, n = score.shape
     sigma = np.radians(step_deg) / np.sqrt(3)
     missing = grid.neighbour < 0
+    n, m = grid.neighbour.shape
     cost = np.where(missing, 1e9, np.square(grid.angle) / (2 * sigma**2)).astype(np.float32)
     neighbour = np.where(missing, np.arange(n)[:, None], grid.neighbour).astype(np.uint32)
-    gap = np.ones(frames) if gap is None else np.asarray(gap, float)
-    back = np.zeros((frames, n), np.uint8 if neighbour.shape[1] < 256 else np.uint16)
-    work = np.empty((frames, n + 1), np.float32)
-    work[:, :n] = score
-    value = score[0].copy()
-    start = float(value.max())
-    value -= np.float32(start)
-    _forward(work, neighbour, cost, gap, back, value)
-    path = np.empty(frames, np.int64)
+    value, total, done, back = None, 0.0, 0, []
+    for score in scores:
+        steps = np.ones(len(score)) if gap is None else np.asarray(gap[done : done + len(score)], float)
+        done += len(score)
+        if value is None:
+            value = score[0].copy()
+            total = float(value.max())
+            value -= np.float32(total)
+            score, steps = score[1:], steps[1:]
+        came = np.zeros((len(score), n), np.uint8 if m < 256 else np.uint16)
+        top = np.zeros(len(score), np.float32)
+        _forward(score, neighbour, cost, steps, came, value, top)
+        back.append(came)
+        total += float(top.astype(float).sum())
+    path = np.empty(done, np.int64)
     path[-1] = int(np.argmax(value))
-    for t in range(frames - 1, 0, -1):
-        path[t - 1] = grid.neighbour[path[t], back[t, path[t]]]
-    return path, start + float(work[1:, n].astype(float).sum())
+    t = done - 1
+    for came in reversed(back):
+        for row in came[::-1]:
+            path[t - 1] = grid.neighbour[path[t], row[path[t]]]
+            t -= 1
+    return path, total
 
 
 def lift(rotation, group):

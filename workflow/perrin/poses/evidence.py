@@ -64,17 +64,18 @@ def windowed_transforms(frames, pixel_A, radius_A, k_max, chunk=64):
         raise ValueError(
             f"reflections up to {k_max:.2f} 1/A lie beyond the Nyquist limit of {pixel_A} A pixels"
         )
-    rows = np.r_[-reach : reach + 1]
     # the cut square starts at -half pixels from the origin: undo by a phase
-    phase_y = np.exp(2j * np.pi * rows * half / padded).astype(np.complex64)
-    phase_x = np.exp(2j * np.pi * np.arange(reach + 1) * half / padded).astype(np.complex64)
+    phase_y, phase_x = (np.exp(2j * np.pi * np.r_[low : reach + 1] * half / padded) for low in (-reach, 0))
+    phase = (phase_y[:, None] * phase_x).astype(np.complex64)
     table = np.empty((len(frames), N_WINDOWS, 2 * reach + 1, reach + 1), np.complex64)
     small = window[:, cut, cut]
     for first in range(0, len(frames), chunk):
         block = np.asarray(frames[first : first + chunk, cut, cut], np.float32)[:, None] * small
         rowwise = scipy.fft.rfft(block, padded, axis=3)[..., : reach + 1]
         full = scipy.fft.fft(rowwise, padded, axis=2)
-        table[first : first + chunk] = full[:, :, rows] * phase_y[:, None] * phase_x
+        part = table[first : first + chunk]
+        np.multiply(full[:, :, padded - reach :], phase[:reach], out=part[:, :, :reach])
+        np.multiply(full[:, :, : reach + 1], phase[reach:], out=part[:, :, reach:])
     return BallWindows(table, np.square(window, dtype=float).sum((1, 2)), g[1], dk, radius_A)
 
 
@@ -225,8 +226,18 @@ def shell_amplitudes(spot, values, shift_A, n_shells):
     return c / np.maximum(n, 1e-9)
 
 
+def path_evidence(spot, values, shift_A, amplitudes, alpha):
+    """log L of every frame at its own orientation and shift, (f,): alpha c - alpha^2 |t|^2 / 2."""
+    count = len(spot.first) - 1
+    frame = np.repeat(np.arange(count), np.diff(spot.first))
+    phase = np.exp(2j * np.pi * (spot.k * shift_A[frame]).sum(1))
+    strength = alpha * np.asarray(amplitudes, float)[spot.shell]
+    each = 2 * strength * (values * phase).real - strength**2 * spot.norm
+    return np.bincount(frame, each, count)
+
+
 def best_amplitude(windows, spot, amplitudes, candidates):
-    """The alpha among candidates with the largest mean over frames of log mean_R L, and those means."""
+    """The alpha with the largest mean over frames of log mean_R L among candidates, and those means."""
     means = []
     for alpha in candidates:
         score = lattice_scores(windows, spot, amplitudes, alpha).astype(float)

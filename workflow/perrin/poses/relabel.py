@@ -32,11 +32,27 @@ def _samples(coefficient, values):
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _branch_scores(
-    coefficient, centre, step, xyz, occupancy, table, dq, rows, turned, half, shift, slips, alpha, out
+    coefficient,
+    centre,
+    step,
+    xyz,
+    occupancy,
+    depth,
+    middle,
+    table,
+    dq,
+    rows,
+    turned,
+    half,
+    shift,
+    slips,
+    alpha,
+    out,
 ):
     """out (f, g, t): log-likelihood ratio of each branch of frames `rows`; turned (f, g, 3, 3) rotations.
 
     half : number of rotations with norms of their own; what follows are half turns of them about the beam.
+    depth : relative change of an atom's image for one angstrom of height above `middle` (3,)
 
     Images are read at the nearest of their samples, a tenth of an atom's width apart: of hundreds of nats that
     costs one or two, the same for every branch.
@@ -50,15 +66,21 @@ def _branch_scores(
         values = np.zeros((m, m), np.float32)
         _samples(coefficient[f], values)
         place = np.empty((n, 2), np.float32)
-        weight = occupancy.astype(np.float32)
+        strength = np.empty(n)
+        weight = np.empty(n, np.float32)
         for g in range(turned.shape[1]):
             R = turned[f, g]
             for j in range(n):
                 for a in range(2):
                     u[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2] + shift[f, a]
                     place[j, a] = u[j, a] / step + centre + 0.5
+                height = 0.0
+                for b in range(3):
+                    height += R[2, b] * (xyz[j, b] - middle[b])
+                strength[j] = occupancy[j] * (1 + depth * height)
+                weight[j] = strength[j]
             if g < half:  # the half turn about the beam, second half of the list, leaves the norm as it is
-                norm[g] = squared_norm(u, occupancy, table, dq)
+                norm[g] = squared_norm(u, strength, table, dq)
             for t in range(len(slips)):
                 dx = np.float32(
                     (R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]) / step
@@ -125,7 +147,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
 
 def segment_test(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
-    gap=None, stride=2, held=None, angle_cap=30.0, half_turn=True,
+    gap=None, stride=2, held=None, angle_cap=30.0, half_turn=True, depth=0.0,
 ):  # fmt: skip
     """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
 
@@ -137,6 +159,8 @@ def segment_test(
     angle_cap : nats that a jump of orientation costs at most; a low cap lets a lost stretch be recovered, a high
         one keeps the particle from turning round where a change of its shape makes that tempting
     half_turn : also each rotation after half a turn about the beam, which is the mirrored body's projection
+    depth : relative change of an atom's image for one angstrom of height (`perrin.atoms.depth.slope`): what tells a
+        body from the mirrored one where its shape does not
     held : (f,) bool, frames that stay on the branch they are on; None: none
     returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a tested frame
     """
@@ -152,7 +176,7 @@ def segment_test(
     free = np.arange(len(rows)) if held is None else np.flatnonzero(~np.asarray(held)[rows])
     _branch_scores(
         filtered.coefficient[::stride], filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), overlap.table, overlap.dq, free, turned[rows], len(group),
+        np.ascontiguousarray(occupancy, float), float(depth), np.average(xyz_A, axis=0, weights=occupancy), overlap.table, overlap.dq, free, turned[rows], len(group),
         np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
         np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 REACH = 20  # half steps: the grid holds 2 * REACH + 1 shifts an axis
 RESTART = 30.0  # nats that a break of the path costs, so that a lost stretch can be recovered
+CELL_FRAMES = 400  # with which places in the lattice's cell are compared
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
@@ -120,7 +121,7 @@ def track_shifts(
     box_px : (f, 2) int, field pixel of each box's centre
     centre_A : (f, 2), tracked centre of the particle, from the box centre
     offsets : (m, 3), candidates for the vector from the lattice's origin to the tracked centre, body frame; all
-        are tried and the one with the most likely path is taken
+        are tried on the CELL_FRAMES frames that show most, and the one with the most likely path is taken
     walk_A : standard deviation an axis and frame of the absolute position
     centre_sigma_A : of the tracked centre about the body's centre; larger than the tracker's error, because
         that is correlated over about ten frames
@@ -139,7 +140,12 @@ def track_shifts(
     moved = np.zeros((len(box_px), 2), np.int64)
     moved[1:] = 2 * np.diff(box_px, axis=0)
     expected = centre_A - np.einsum("fij,mj->mfi", rotation[:, :2], np.asarray(offsets, float))
-    likelihood = _likelihoods(score, expected, axis, weight, moved, cost, RESTART)
+    # places in a cell are told apart by the frames that show the lattice best
+    height = np.cumsum(np.r_[0.0, score.max((1, 2))])
+    length = min(CELL_FRAMES, len(score))
+    first = int(np.argmax(height[length:] - height[:-length]))
+    few = slice(first, first + length)
+    likelihood = _likelihoods(score[few], expected[:, few].copy(), axis, weight, moved[few], cost, RESTART)
     best = int(np.argmax(likelihood))
     path, _ = _track(_with_prior(score, expected[best], axis, weight), moved, cost, RESTART)
     return (path - REACH) * step, np.asarray(offsets[best], float), likelihood

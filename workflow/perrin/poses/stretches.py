@@ -18,6 +18,7 @@ from perrin.poses.polish import polish
 log = logging.getLogger("perrin")
 
 LOW = 0.93  # of the likelihood expected around there: a wrong branch explains 0.6 to 0.9 of it
+FOLLOWED = 3  # starts of a frame that are refined to the end
 HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
@@ -102,13 +103,16 @@ def track_through(
         start = turns @ rotation
         place = np.tile(shift_A + box_A[before] - box_A[f], (len(turns), 1))
         one = Filtered(filtered.coefficient[f : f + 1], filtered.step_A, filtered.centre)
-        R, s, a, gain, _ = polish(
-            one, xyz_A, occupancy, overlap, start, place, np.full(len(turns), amplitude),
-            iterations=5, images=np.zeros(len(turns), int), amplitude_mean=amplitude_mean,
-        )  # fmt: skip
-        theta = angles_between(R, rotation)
-        prior = theta**2 / (2 * (1.3 * np.radians(step_deg)) ** 2 / 3)
-        best = int(np.argmax(gain - prior))
+        R, s, a = start, place, np.full(len(turns), amplitude)
+        for iterations in (2, 3):  # all starts at first, the best of them to the end
+            R, s, a, gain, _ = polish(
+                one, xyz_A, occupancy, overlap, R, s, a, iterations, images=np.zeros(len(R), int),
+                amplitude_mean=amplitude_mean,
+            )  # fmt: skip
+            prior = angles_between(R, rotation) ** 2 / (2 * (1.3 * np.radians(step_deg)) ** 2 / 3)
+            order = np.argsort(prior - gain, kind="stable")[:FOLLOWED]
+            R, s, a, gain = R[order], s[order], a[order], gain[order]
+        best = 0
         rotation, shift_A = R[best], s[best]
         out.append((rotation, shift_A, a[best], gain[best]))
     return [np.array(column) for column in zip(*out)]

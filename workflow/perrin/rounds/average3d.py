@@ -25,7 +25,7 @@ from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, stretch_share
+from perrin.rounds.verdict import LEAST_ATOMS, explained, stretch_share
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -174,11 +174,11 @@ def average_by_continuity(data, metal, particle, window_frames=120):
         {"first_frame": int(data.number[row]), "n_sites": int(n)}
         for row, n in zip(begins, (table > 0.5).sum(1))
     ]
-    share = stretch_share(solution.rotation, solution.step_deg)
+    share = stretch_share(solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A))
     volume = 4 / 3 * np.pi * lock.radius_A**3 / volume_per_atom(lock.system, lock.a_A)
     words = (
         f"{lock.per_frame:.0f} nats a frame on a lattice of {lock.a_A:.3f} A in a ball of {lock.radius_A:.1f} A "
-        f"({volume:.0f} atoms), {100 * share:.1f} % of the frames between jumps of orientation"
+        f"({volume:.0f} atoms), {100 * share:.1f} % of the frames off the main branch of orientations"
     )
     verdict = "good" if share < GOOD_STRETCHES else "doubtful" if share < FAILED_STRETCHES else "failed"
     return solution, facts, verdict, words

@@ -12,6 +12,7 @@ import logging
 import numpy as np
 from scipy.spatial import cKDTree
 
+from perrin.atoms.depth import slope, sure_slope
 from perrin.imaging import lattice
 from perrin.imaging.blobs import Filtered, filter_frames
 from perrin.imaging.profile import Profile, overlap
@@ -46,6 +47,7 @@ class Path:
         self.amplitude = np.full(len(box_A), float(amplitude))
         self.gain, self.sigma = np.zeros(len(box_A)), np.zeros(len(box_A))
         self.step_deg = lock.step_deg
+        self.slope = np.zeros((2, len(box_A)))  # of the depth term, in frames whose branch is settled
         self.group = lattice.rotation_group(lock.system)
         self.slips = lattice.slip_vectors(lock.system, lock.a_A)
 
@@ -57,13 +59,27 @@ class Path:
     def relabel(self, first, stop, xyz, occupancy, K, held=None):
         """Put a stretch on its branches; returns the share of frames that changed."""
         few, part = self.frames(first, stop)
+        depth = sure_slope(*self.slope[:, self.slope[1] > 0])
+        if depth:
+            occupancy = np.ones(len(xyz))
         level = np.full(stop - first, np.median(self.amplitude[part]))
         R, s, changed, _ = segment_test(
             few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], level, self.box_A[part],
             self.group, self.slips, self.step_deg, gap=self.gap[part], held=held, angle_cap=JUMP_CAP,
+            depth=depth,
         )  # fmt: skip
         self.rotation[part], self.shift_A[part] = R, s
         return float(changed.mean())
+
+    def weigh(self, first, stop, xyz, occupancy, K):
+        """Take a stretch into account where the hand is told by the atoms' depth.
+
+        With atoms of equal strength: while the particle turns little, occupancies take the depth up.
+        """
+        few, part = self.frames(first, stop)
+        self.slope[:, part] = slope(
+            few, xyz, np.ones(len(xyz)), K, self.rotation[part], self.shift_A[part], self.amplitude[part]
+        )
 
     def mend(self, first, stop, xyz, occupancy, K):
         """Track the bad stretches of a block anew; returns how many changed."""
@@ -140,6 +156,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         o = local(low, high)
         changed = path.relabel(low, high, *model(o), K)
         path.polish(low, high, *model(o), K)
+        path.weigh(low, high, *model(o), K)
         if changed == 0:
             break
     o = local(low, high, o)
@@ -165,6 +182,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         if changed:  # unrefined poses had blurred the test
             path.relabel(begin, end, *model(o), K, held)
             path.polish(*free, *model(o), K)
+        path.weigh(*free, *model(o), K)
         o = local(*memory, o)
         steps[new] = o
     path.step_deg = float(
@@ -181,8 +199,9 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     weight = np.diff(np.r_[begins, count])
     mean = weight @ table / count
     log.info(
-        "grown: %d stretches mended, %d sites ever occupied, %d on average, step %.2f deg, %.1f nats a frame",
-        mended, ever.sum(), (mean > PRESENT).sum(), path.step_deg, path.gain.mean(),
+        "grown: %d stretches mended, %d sites ever occupied, %d on average, step %.2f deg, %.1f nats a frame, "
+        "images change by %.2f %% for 1 A of height", mended, ever.sum(), (mean > PRESENT).sum(), path.step_deg,
+        path.gain.mean(), 100 * sure_slope(*path.slope),
     )  # fmt: skip
     solution = Solution(
         path.rotation, path.shift_A, path.amplitude, path.gain, path.sigma, sites[ever], mean[ever], profile,

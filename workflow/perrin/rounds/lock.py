@@ -5,9 +5,11 @@ which a stretch of frames is explained best (log-likelihood of the best path thr
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+import scipy.fft
 
 from perrin.imaging import lattice
 from perrin.imaging.blobs import high_passed
@@ -69,29 +71,39 @@ def _start_amplitudes(reflections):
     return f / f[0]
 
 
-def _alphas(windows, grid, reflections, amplitudes):
-    """Best common amplitude from up to 60 frames, to 15 %."""
+def _alpha(windows, grid, reflections, amplitudes, near=None):
+    """Best common amplitude from up to 60 frames, to some per cent.
+
+    near : amplitude in units of that of a frame that shows one spot perfectly, where it is about known
+    returns alpha, alpha in those units
+    """
     rows = np.unique(np.linspace(0, len(windows.table) - 1, 60).astype(int))
     few = evidence.BallWindows(windows.table[rows], windows.norm, windows.dg, windows.dk, windows.radius_A)
     some = evidence.spots(grid.rotation[::4], reflections, windows)
-    scale = 1 / (np.sqrt(windows.norm[0]) * amplitudes[0])
-    candidates = scale * np.geomspace(0.3, 30, 8)
-    best, _ = evidence.best_amplitude(few, some, amplitudes, candidates)
-    best, _ = evidence.best_amplitude(few, some, amplitudes, best * np.array([0.6, 0.77, 1, 1.3, 1.67]))
-    return best
+    unit = 1 / (np.sqrt(windows.norm[0]) * amplitudes[0])
+    if near is None:
+        near = evidence.best_amplitude(few, some, amplitudes, unit * np.geomspace(0.3, 30, 8))[0] / unit
+    for _ in range(6):  # in an empty field it falls without end
+        tried = unit * near * np.array([0.7, 1, 1.4])
+        best, means = evidence.best_amplitude(few, some, amplitudes, tried)
+        near = best / unit
+        if best == tried[1]:
+            break
+    alpha = np.exp(_peak(np.log(tried), means))
+    return float(alpha), float(alpha / unit)
 
 
-def explain(frames, pixel_A, system, a_A, radius_A, grid, step_deg, gap, windows=None, amplitudes=None):
-    """Log-likelihood per frame of the best path through a stretch, with the best amplitude."""
+def explain(frames, pixel_A, system, a_A, radius_A, grid, step_deg, gap, windows=None, near=None):
+    """Log-likelihood per frame of the best path through a stretch; the amplitude in the units of `_alpha`."""
     if windows is None:
         windows = evidence.windowed_transforms(frames, pixel_A, radius_A, _reach(system, a_A))
     reflections = reflections_of(system, a_A)
-    f = _start_amplitudes(reflections) if amplitudes is None else amplitudes
-    alpha = _alphas(windows, grid, reflections, f)
+    f = _start_amplitudes(reflections)
+    alpha, near = _alpha(windows, grid, reflections, f, near)
     spot = evidence.spots(grid.rotation, reflections, windows)
     score = evidence.lattice_scores(windows, spot, f, alpha)
-    path, total = chain.viterbi(score, grid, step_deg, gap)
-    return total / len(frames), alpha, path
+    _, total = chain.viterbi([score], grid, step_deg, gap)
+    return total / len(frames), near
 
 
 def _peak(x, y):
@@ -113,9 +125,11 @@ def scan_lattice(frames, pixel_A, system, a_A, radius_A, gap, step_deg=2.5, spre
     group = lattice.rotation_group(system)
     grid = orientation_grid(group, 4.0, max(3.4 * step_deg / np.sqrt(3), 8.8))
     tried = []
+    near = None
 
     def value(a, radius, windows=None):
-        per_frame, _, _ = explain(frames, pixel_A, system, a, radius, grid, step_deg, gap, windows)
+        nonlocal near
+        per_frame, near = explain(frames, pixel_A, system, a, radius, grid, step_deg, gap, windows, near)
         tried.append({"a_A": float(a), "radius_A": float(radius), "per_frame": float(per_frame)})
         log.info("lattice %.3f A, ball %.2f A: %.1f nats a frame", a, radius, per_frame)
         return per_frame
@@ -125,7 +139,7 @@ def scan_lattice(frames, pixel_A, system, a_A, radius_A, gap, step_deg=2.5, spre
         return _peak(values, np.array([value(a, radius, windows) for a in values]))
 
     a = over_a(a_A * (1 + spread * np.linspace(-1, 1, 7)), radius_A)
-    radii = radius_A * np.array([0.72, 0.82, 0.91, 1.0, 1.1, 1.2])
+    radii = radius_A * np.array([0.82, 0.91, 1.0, 1.1, 1.2])
     scores = [value(a, r) for r in radii]
     while np.argmax(scores) == len(radii) - 1 and radii[-1] < 1.9 * radius_A:
         radii = np.r_[radii, radii[-1] * 1.1]
@@ -134,7 +148,7 @@ def scan_lattice(frames, pixel_A, system, a_A, radius_A, gap, step_deg=2.5, spre
         radii = np.r_[radii[0] * 0.9, radii]
         scores.insert(0, value(a, radii[0]))
     radius = _peak(radii, np.array(scores))
-    a = over_a(a * (1 + 0.008 * np.linspace(-1, 1, 5)), radius)
+    a = over_a(a * (1 + 0.012 * np.linspace(-1, 1, 3)), radius)
     return a, radius, tried
 
 
@@ -149,94 +163,115 @@ def busiest_stretch(frames, pixel_A, radius_A, length):
     band = (k > 0.38) & (k < 0.56)
     power = np.empty(len(frames))
     for first in range(0, len(frames), 256):
-        block = np.fft.rfft2(frames[first : first + 256] * inside)
+        block = scipy.fft.rfft2(frames[first : first + 256] * inside)
         power[first : first + 256] = np.square(np.abs(block[:, band])).sum(1)
     total = np.convolve(power, np.ones(length), "valid")
     return int(np.argmax(total))
 
 
+@dataclass(frozen=True)
+class _Frames:
+    """What a path is sought through: frames in chunks of windowed transforms, and where their boxes lie."""
+
+    images: np.ndarray
+    pixel_A: float
+    box_px: np.ndarray
+    centre_A: np.ndarray
+    gap: np.ndarray
+
+    def take(self, part):
+        return _Frames(
+            self.images[part], self.pixel_A, self.box_px[part], self.centre_A[part], self.gap[part]
+        )
+
+    def windows(self, radius_A, reach):
+        """Slices and their windowed transforms, one CHUNK after another."""
+        for begin in range(0, len(self.images), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            filtered = high_passed(self.images[part], self.pixel_A, HIGHPASS)
+            yield part, evidence.windowed_transforms(filtered, self.pixel_A, radius_A, reach)
+
+
+def _path(data, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg):
+    """The lattice's path through frames with given constants: a LatticeLock without scan.
+
+    Its amplitudes, alpha and step are those that the path itself shows.
+    """
+    group = lattice.rotation_group(system)
+    reflections, reach = reflections_of(system, a_A), _reach(system, a_A)
+    grid = _grid(system, grid_deg, max(3.4 * step_deg / np.sqrt(3), 2.2 * grid_deg))
+
+    def scores():
+        spot = None
+        for _, windows in data.windows(radius_A, reach):
+            spot = evidence.spots(grid.rotation, reflections, windows) if spot is None else spot
+            yield evidence.lattice_scores(windows, spot, amplitudes, alpha)
+
+    path, total = chain.viterbi(scores(), grid, step_deg, data.gap)
+    rotation = chain.lift(grid.rotation[path], group)
+    own, values = _along(data, radius_A, rotation, reflections, reach)
+    offsets = shifts.cell_offsets(lattice.slip_vectors(system, a_A))
+    for _ in range(2):
+        shift, offset, _ = shifts.track_shifts(
+            own, values, amplitudes, alpha, rotation, data.box_px, data.centre_A, data.pixel_A, offsets
+        )
+        offset = shifts.body_centre(rotation, shift, data.centre_A)
+        offsets = [offset]
+    found = evidence.path_evidence(own, values, shift, amplitudes, alpha)
+    shells = evidence.shell_amplitudes(own, values, shift, len(amplitudes))
+    if shells[0] > 0:
+        shells = np.maximum(shells, 0.02 * shells[0])
+        alpha, amplitudes = float(shells[0]), shells / shells[0]
+    # a path on a grid adds the grid's own error to every step
+    measured = chain.rms_step_deg(rotation)
+    step_deg = float(np.clip(np.sqrt(max(measured**2 - (0.75 * grid_deg) ** 2, 0.64)), 0.8, 9.0))
+    per_frame = total / len(rotation)
+    log.info(
+        "lattice path of %d frames: %.1f nats a frame, step %.2f deg", len(rotation), per_frame, step_deg
+    )
+    return LatticeLock(
+        system, a_A, radius_A, amplitudes, alpha, rotation, shift, offset, found, per_frame, step_deg, []
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _grid(system, grid_deg, reach_deg):
+    return orientation_grid(lattice.rotation_group(system), grid_deg, reach_deg)
+
+
 def lock_lattice(
-    frames, pixel_A, box_px, centre_A, system, a_A, radius_A, gap=None, grid_deg=3.0, scan_frames=300, passes=2
+    frames, pixel_A, box_px, centre_A, system, a_A, radius_A, gap=None, grid_deg=3.0, scan_frames=300
 ):  # fmt: skip
     """Orientations and shifts of all frames on the lattice.
+
+    The constants come from the stretch with most power: lattice and ball by a scan, amplitudes and step from its path.
 
     frames : (f, n, n) float32, clean, unit noise
     box_px : (f, 2) int, field pixel of each box's centre; centre_A : (f, 2) tracked centre from the box centre
     a_A : the element's lattice constant; radius_A : first guess of the ball's radius
     """
-    filtered = high_passed(frames, pixel_A, HIGHPASS)
     gap = np.ones(len(frames)) if gap is None else gap
-    first = busiest_stretch(filtered, pixel_A, radius_A, scan_frames)
-    stretch = slice(first, first + scan_frames)
-    a_A, radius_A, scan = scan_lattice(filtered[stretch], pixel_A, system, a_A, radius_A, gap[stretch])
-    group = lattice.rotation_group(system)
-    reflections = reflections_of(system, a_A)
-    step_deg = 2.5
+    data = _Frames(frames, pixel_A, box_px, centre_A, gap)
+    first = busiest_stretch(frames, pixel_A, radius_A, scan_frames)
+    few = data.take(slice(first, first + scan_frames))
+    filtered = high_passed(few.images, pixel_A, HIGHPASS)
+    a_A, radius_A, scan = scan_lattice(filtered, pixel_A, system, a_A, radius_A, few.gap)
+    reflections, step_deg = reflections_of(system, a_A), 2.5
     amplitudes = _start_amplitudes(reflections)
-    rows = np.unique(np.linspace(0, len(frames) - 1, 240).astype(int))
-    sample = evidence.windowed_transforms(filtered[rows], pixel_A, radius_A, _reach(system, a_A))
-    alpha = None
-    offset = None
-    slips = lattice.slip_vectors(system, a_A)
-    grid = orientation_grid(group, grid_deg, max(3.4 * step_deg / np.sqrt(3), 2.2 * grid_deg))
-    for turn in range(passes):
-        if alpha is None:
-            alpha = _alphas(sample, grid, reflections, amplitudes)
-            spot = evidence.spots(grid.rotation, reflections, sample)
-        score = np.empty((len(frames), len(grid.rotation)), np.float32)
-        for begin in range(0, len(frames), CHUNK):
-            part = slice(begin, begin + CHUNK)
-            windows = evidence.windowed_transforms(filtered[part], pixel_A, radius_A, _reach(system, a_A))
-            score[part] = evidence.lattice_scores(windows, spot, amplitudes, alpha)
-        path, total = chain.viterbi(score, grid, step_deg, gap)
-        per_node = score[np.arange(len(frames)), path].astype(float)
-        del score
-        rotation = chain.lift(grid.rotation[path], group)
-        own, values = _along(filtered, pixel_A, radius_A, rotation, reflections, _reach(system, a_A))
-        if offset is None:
-            offsets = shifts.cell_offsets(slips)
-        else:
-            offsets = [offset]
-        shift, offset, _ = shifts.track_shifts(
-            own, values, amplitudes, alpha, rotation, box_px, centre_A, pixel_A, offsets
-        )
-        offset = shifts.body_centre(rotation, shift, centre_A)
-        shift, offset, _ = shifts.track_shifts(
-            own, values, amplitudes, alpha, rotation, box_px, centre_A, pixel_A, [offset]
-        )
-        found = evidence.shell_amplitudes(own, values, shift, len(amplitudes))
-        log.info("lattice path %d: %.1f nats a frame, step %.2f deg", turn, total / len(frames), step_deg)
-        if turn < passes - 1 and found[0] > 0:
-            found = np.maximum(found, 0.02 * found[0])
-            alpha, amplitudes = float(found[0]), found / found[0]
-            measured = chain.rms_step_deg(rotation)
-            # a path on a grid adds the grid's own error to every step
-            step_deg = float(np.clip(np.sqrt(max(measured**2 - (0.75 * grid_deg) ** 2, 0.64)), 0.8, 9.0))
-            grid = orientation_grid(group, grid_deg, max(3.4 * step_deg / np.sqrt(3), 2.2 * grid_deg))
-            spot = evidence.spots(grid.rotation, reflections, sample)
-    return LatticeLock(
-        system,
-        a_A,
-        radius_A,
-        amplitudes,
-        alpha,
-        rotation,
-        shift,
-        offset,
-        per_node,
-        total / len(frames),
-        step_deg,
-        scan,
-    )
+    windows = evidence.windowed_transforms(filtered, pixel_A, radius_A, _reach(system, a_A))
+    alpha, _ = _alpha(windows, _grid(system, grid_deg, 2.2 * grid_deg), reflections, amplitudes)
+    for part in (few, data):
+        found = _path(part, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg)
+        amplitudes, alpha, step_deg = found.amplitudes, found.alpha, found.step_deg
+    return replace(found, scan=scan)
 
 
-def _along(filtered, pixel_A, radius_A, rotation, reflections, reach):
+def _along(data, radius_A, rotation, reflections, reach):
     """Spots and their coefficients along a path, chunk by chunk."""
-    parts = []
-    for begin in range(0, len(filtered), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        windows = evidence.windowed_transforms(filtered[part], pixel_A, radius_A, reach)
-        parts.append(evidence.path_coefficients(windows, rotation[part], reflections))
+    parts = [
+        evidence.path_coefficients(windows, rotation[part], reflections)
+        for part, windows in data.windows(radius_A, reach)
+    ]
     counts = np.concatenate([np.diff(spot.first) for spot, _ in parts])
     joined = evidence.Spots(
         np.r_[0, np.cumsum(counts)].astype(np.int64),

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from perrin.atoms import joint
 from perrin.atoms.coordination_threshold import contacts
+from perrin.atoms.depth import contrary_share, slope
 from perrin.atoms.density import scaled_to, simulate_density
 from perrin.atoms.metals import contact_distance, nearest_distance
 from perrin.atoms.proposals import empty_sites
@@ -46,6 +47,7 @@ STILL_A = 0.004  # root mean square step of the atoms at which they rest
 OCCUPANCY_FLOOR = 0.08  # systematic spread of single atoms' apparent occupancies beyond their errors
 HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
 DISPLACED_A = 0.2  # of every candidate of the injected movie along each axis
+HANDS = 0.06, 0.40  # share of frames in the other hand
 UNEXPLAINED = 0.06, 0.40  # complete models leave at most 0.02, half of a twin 0.25
 INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
 
@@ -88,7 +90,7 @@ def model(
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         found, numbers, checks = _judged(data, solution, element)
         report["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
-        checks = solution_checks(solution, seen) + checks
+        checks = solution_checks(solution, pixel_A, seen, data.gap) + checks
         if injected:
             again = _finder(data, solution, nearest_distance(element), seed)
             back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)
@@ -192,9 +194,21 @@ def _judged(data, solution, element):
         rmsd,
         expected**0.5,
     )
+    mixed = contrary_share(
+        *slope(
+            filtered,
+            solution.xyz_A,
+            np.ones(len(found)),
+            K,
+            solution.rotation,
+            solution.shift_A,
+            solution.amplitude,
+        )
+    )
     left = unexplained_share(data.images, data.pixel_A, solution)
     numbers["unexplained_share"] = left if np.isfinite(left) else None
     checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves, A,")]
+    checks.append(check("hands", mixed, *HANDS, "share of frames whose depth speaks for the other hand"))
     if np.isfinite(left):
         words = "share of the particle's power that the atoms leave unexplained"
         checks.append(check("unexplained", left, *UNEXPLAINED, words))

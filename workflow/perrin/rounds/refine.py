@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perrin.atoms import joint
-from perrin.atoms.depth import hand, hand_evidence
+from perrin.atoms.depth import hand, hand_evidence, slope, sure_slope
 from perrin.atoms.proposals import add_and_remove
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.grids import HALF_TURN
@@ -107,7 +107,23 @@ def refine(
         step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
         changed = 0.0
         if retest and turn == 0 and group is not None:
-            R, s, flips, _ = segment_test(filtered, xyz, o, K, R, s, a, box_A, group, slips, step, gap=gap)
+            alike = np.ones(len(xyz))
+            depth = sure_slope(*slope(filtered, xyz, alike, K, R, s, a))
+            R, s, flips, _ = segment_test(
+                filtered,
+                xyz,
+                alike if depth else o,
+                K,
+                R,
+                s,
+                a,
+                box_A,
+                group,
+                slips,
+                step,
+                gap=gap,
+                depth=depth,
+            )
             changed = float(flips.mean())
             if changed:
                 R, s, a, gain, sigma = polish(

@@ -5,16 +5,21 @@ a blend of copies), jumps that bracket stretches on a wrong branch, the likeliho
 """
 
 import numpy as np
+from scipy.ndimage import median_filter
 
+from perrin.imaging.blobs import model_norms
+from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import angles_between
+from perrin.poses.stretches import LOW
 
 ORDER = ("good", "doubtful", "failed")
 LEAST_ATOMS = 13
 LEAST_GAIN = 10.0  # nats a frame above an empty frame
 OCCUPANCY_SD = 0.11, 0.20  # good below the first, failed above the second
 OCCUPANCY_MIN = 0.35, 0.0
-JUMPS = 0.06, 0.30  # share of frames within stretches between jumps
-JUMP_FACTOR = 3.6
+JUMPS = 0.06, 0.30  # share of frames off the main branch
+JUMP_FACTOR = 3.6  # rms steps
+BRANCH_DEG = 25.0  # a larger jump is no weak frame
 
 
 def check(name, value, good, failed, meaning, above=False):
@@ -50,21 +55,52 @@ def _words(c):
     return f"{c['meaning']} {value} (limit {c['limit']:.3g})"
 
 
-def stretch_share(rotation, step_deg, longest=100):
-    """Share of frames in stretches of at most `longest` frames between jumps (half as many at an end of the movie)."""
+def explained(solution, pixel_A):
+    """Log-likelihood of each frame over that of a perfect fit at the usual amplitude, (f,)."""
+    K = overlap(solution.profile, solution.profile, pixel_A)
+    norm = model_norms(solution.xyz_A, solution.occupancy, solution.rotation, K)
+    return solution.gain / np.maximum(np.median(solution.amplitude) ** 2 * norm / 2, 1e-9)
+
+
+def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
+    """Share of frames off the branch that most frames are on, as far as jumps of orientation tell.
+
+    The path falls into pieces between jumps. A jump beyond BRANCH_DEG changes the branch; where the path comes back,
+    across a piece of at most `longest` frames, to where it would have been, the branch is the old one. A smaller jump
+    is a weak frame or two, unless the piece of at most `longest` frames behind it explains less than its surroundings.
+
+    gap (f,) : frames since the one before; ratio (f,) : of `explained`
+    """
+    frames = len(rotation)
+    gap = np.ones(frames) if gap is None else np.asarray(gap, float)
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    jumps = np.flatnonzero(turned > JUMP_FACTOR * step_deg) + 1
-    edges = np.r_[0, jumps, len(rotation)]
-    length = np.diff(edges)
-    limit = np.full(len(length), longest)
-    limit[[0, -1]] = longest // 2
-    suspect = length[length <= limit].sum() if len(jumps) else 0
-    return float(max(suspect, len(jumps)) / max(len(rotation), 1))
+    walk_deg = JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
+    at = np.flatnonzero(turned > walk_deg) + 1
+    if not len(at):
+        return 0.0
+    begin, end = np.r_[0, at], np.r_[at, frames]
+    limit = np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
+    branch = np.r_[0, np.cumsum(turned[at - 1] > limit)]
+    time = np.cumsum(gap)
+    for i in range(2, len(begin)):
+        before = np.flatnonzero(end[: i - 1] >= end[i - 1] - longest)
+        apart = time[begin[i]] - time[end[before] - 1]
+        back = np.degrees(angles_between(rotation[end[before] - 1], rotation[begin[i]]))
+        for j in before[back < JUMP_FACTOR * step_deg * np.sqrt(apart)]:
+            branch[branch == branch[i]] = branch[j]
+    weight = np.bincount(branch, end - begin)
+    off = branch != np.argmax(weight)
+    if ratio is not None:
+        around = np.maximum(median_filter(ratio, min(301, 2 * (frames // 2) + 1), mode="nearest"), 1e-9)
+        low = np.array([np.median((ratio / around)[b:e]) < LOW for b, e in zip(begin, end)])
+        off |= low & (end - begin <= longest)
+    return float((end - begin)[off].sum() / frames)
 
 
-def solution_checks(solution, coverage=None):
+def solution_checks(solution, pixel_A, coverage=None, gap=None):
     """Checks of poses and atoms of a window; a list of dicts (name, value, limit, verdict, meaning)."""
     o = solution.occupancy
+    ratio = explained(solution, pixel_A) if len(o) else None
     checks = [
         check("atoms", len(o), LEAST_ATOMS, LEAST_ATOMS, "number of atoms", above=True),
         check(
@@ -76,9 +112,9 @@ def solution_checks(solution, coverage=None):
         ),
         check(
             "jumps",
-            stretch_share(solution.rotation, solution.step_deg),
+            stretch_share(solution.rotation, solution.step_deg, gap, ratio),
             *JUMPS,
-            "share of frames between jumps of orientation",
+            "share of frames off the main branch of orientations",
         ),
     ]  # fmt: skip
     if coverage is not None:

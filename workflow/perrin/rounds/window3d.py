@@ -91,7 +91,7 @@ def window3d(
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
             solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
-        checks = solution_checks(solution, seen)
+        checks = solution_checks(solution, data.pixel_A, seen, data.gap)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
     radius = support_radius(solution.xyz_A, float(facts["radius_A"]), data.box_size_px, data.pixel_A)
