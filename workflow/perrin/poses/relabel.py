@@ -176,7 +176,8 @@ def segment_test(
     free = np.arange(len(rows)) if held is None else np.flatnonzero(~np.asarray(held)[rows])
     _branch_scores(
         filtered.coefficient[::stride], filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), float(depth), np.average(xyz_A, axis=0, weights=occupancy), overlap.table, overlap.dq, free, turned[rows], len(group),
+        np.ascontiguousarray(occupancy, float), float(depth), np.average(xyz_A, axis=0, weights=occupancy),
+        overlap.table, overlap.dq, free, turned[rows], len(group),
         np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
         np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip

@@ -13,8 +13,8 @@ from scipy.special import expit
 
 from perrin.atoms import joint
 from perrin.atoms.coordination_threshold import contacts
-from perrin.atoms.depth import contrary_share, slope
 from perrin.atoms.density import scaled_to, simulate_density
+from perrin.atoms.depth import contrary_share, slope
 from perrin.atoms.metals import contact_distance, nearest_distance
 from perrin.atoms.proposals import empty_sites
 from perrin.atoms.sites import nonnegative_solution, point_equations
