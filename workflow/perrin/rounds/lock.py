@@ -21,6 +21,7 @@ log = logging.getLogger("perrin")
 HIGHPASS = 0.12  # 1/angstrom, lattice stage: leaves all reflections, takes shadow and slow background
 ORDERS = 2.05  # reflections up to this multiple of the first one: {111} to {222} of fcc
 WIDTH_A = 0.45  # of the Gaussian that the shells' first amplitudes follow
+LOOSE_DEG = 1.5  # a step below it is not held to: a path too stiff is lost, and looks stiffer still
 CHUNK = 400  # frames whose windowed transforms (0.4 MB each) are held at once
 
 
@@ -260,10 +261,10 @@ def lock_lattice(
     amplitudes = _start_amplitudes(reflections)
     windows = evidence.windowed_transforms(filtered, pixel_A, radius_A, _reach(system, a_A))
     alpha, _ = _alpha(windows, _grid(system, grid_deg, 2.2 * grid_deg), reflections, amplitudes)
-    for part in (few, data):
-        found = _path(part, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg)
-        amplitudes, alpha, step_deg = found.amplitudes, found.alpha, found.step_deg
-    return replace(found, scan=scan)
+    known = _path(few, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg)
+    step_deg = max(known.step_deg, LOOSE_DEG)
+    found = _path(data, system, a_A, radius_A, known.amplitudes, known.alpha, step_deg, grid_deg)
+    return replace(found, scan=scan, step_deg=max(found.step_deg, known.step_deg))
 
 
 def _along(data, radius_A, rotation, reflections, reach):

@@ -14,6 +14,7 @@ from perrin.imaging import lattice
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.poses.stretches import borrow, mend
+from perrin.rounds.refine import measured_step_deg
 
 log = logging.getLogger("perrin")
 
@@ -31,16 +32,18 @@ def settle(filtered, lock, overlap, amplitude, box_A, gap=None, turns=2):
     slips = lattice.slip_vectors(lock.system, lock.a_A)
     ones = np.ones(len(ball))
     R, s, a = lock.rotation, lock.shift_A, np.full(len(lock.rotation), float(amplitude))
+    step = lock.step_deg
     model = ball, ones, overlap
     for _ in range(turns):
         R, s, slipped, _ = segment_test(
-            filtered, *model, R, s, a, box_A, NO_TURN, slips, lock.step_deg, gap=gap, half_turn=False
+            filtered, *model, R, s, a, box_A, NO_TURN, slips, step, gap=gap, half_turn=False
         )
-        R, s, a, gain, _ = polish(filtered, *model, R, s, a, 4, walk_deg=lock.step_deg, box_A=box_A, gap=gap)
-        R, s, a, gain, lent = borrow(filtered, *model, R, s, a, gain, box_A, lock.step_deg)
-        R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, lock.step_deg, low_runs="none")
+        R, s, a, gain, sigma = polish(filtered, *model, R, s, a, 4, walk_deg=step, box_A=box_A, gap=gap)
+        step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.8, 9.0))
+        R, s, a, gain, lent = borrow(filtered, *model, R, s, a, gain, box_A, step)
+        R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, step, low_runs="none")
         log.info(
             "ball of %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches tracked anew, "
-            "%.1f nats a frame", len(ball), 100 * slipped.mean(), lent, mended, gain.mean(),
+            "step %.2f deg, %.1f nats a frame", len(ball), 100 * slipped.mean(), lent, mended, step, gain.mean(),
         )  # fmt: skip
-    return replace(lock, rotation=R, shift_A=s), a
+    return replace(lock, rotation=R, shift_A=s, step_deg=step), a
