@@ -8,12 +8,12 @@ from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import evaluate, polish
 
 
-def evaluated(filtered, scene, pair, f, R, s):
+def evaluated(filtered, scene, pair, f, R, s, matrix=True):
     n = len(scene.xyz_A)
     g_c, g_n, H = np.empty(5), np.empty(5), np.empty((5, 5))
     c, squared = evaluate(
         filtered.coefficient[f], filtered.centre, filtered.step_A, scene.xyz_A, scene.occupancy, pair.table, pair.dq,
-        R, s, np.empty((n, 3)), np.empty((n, 2)), np.empty((n, 8)), np.empty((n, 3)), g_c, g_n, H,
+        R, s, np.empty((n, 3)), np.empty((n, 2)), np.empty((n, 8)), np.empty((n, 3)), g_c, g_n, H, matrix,
     )  # fmt: skip
     return c, squared, g_c, g_n, H
 
@@ -98,3 +98,13 @@ def test_neighbours_in_time_hold_weak_frames(pair):
     held = polish(*start, iterations=12, walk_deg=0.8, box_A=weak.box_A)[0]
     error = [np.sqrt(np.mean(np.square(angles_between(R, weak.rotation)))) for R in (alone, held)]
     assert error[1] < 0.75 * error[0]
+
+
+def test_sums_without_the_matrix_are_the_same(scene, filtered, pair):
+    """Would catch a step that is judged by another likelihood than the one it was taken from."""
+    R, s = scene.rotation[3], scene.shift_A[3] + 0.1
+    c, squared, g_c, g_n, _ = evaluated(filtered, scene, pair, 3, R, s)
+    again = evaluated(filtered, scene, pair, 3, R, s, matrix=False)
+    assert again[:2] == pytest.approx((c, squared), rel=1e-10)
+    np.testing.assert_allclose(again[2], g_c, rtol=1e-10)
+    np.testing.assert_allclose(again[3], g_n, rtol=1e-9, atol=1e-9)

@@ -17,6 +17,8 @@ import numpy as np
 from perrin.imaging.blobs import read_gradient
 from perrin.imaging.rotations import rotvec_matrices
 
+FAR_RAD, FAR_A = 0.015, 0.15  # steps after which the Gauss-Newton matrix is computed again
+
 
 @numba.njit(inline="always", fastmath=True)
 def project_atoms(xyz, R, s, r, u):
@@ -110,6 +112,41 @@ def pair_fields(r, u, occupancy, table, dq, field, overlaps):
     return squared, by_x, by_y
 
 
+@numba.njit(fastmath=True, cache=True)
+def pair_sums(r, u, occupancy, table, dq):
+    """|M|^2 and its derivative in w_x, w_y alone: a third of the work of `pair_fields`."""
+    n = len(u)
+    order = np.argsort(u[:, 0])
+    last = table.shape[0] - 2
+    reach = np.sqrt(last * dq)
+    squared = 0.0
+    by_x = 0.0
+    by_y = 0.0
+    inverse = 1.0 / dq
+    for a in range(n):
+        j = order[a]
+        alone, pulled_x, pulled_y = 0.5 * occupancy[j] * table[0, 0], 0.0, 0.0
+        for b in range(a + 1, n):
+            k = order[b]
+            dx = u[j, 0] - u[k, 0]
+            if -dx > reach:
+                break
+            dy = u[j, 1] - u[k, 1]
+            f = (dx * dx + dy * dy) * inverse
+            i = int(f)
+            if i >= last:
+                continue
+            t = f - i
+            alone += occupancy[k] * ((1 - t) * table[i, 0] + t * table[i + 1, 0])
+            pull = occupancy[k] * ((1 - t) * table[i, 1] + t * table[i + 1, 1]) * (r[j, 2] - r[k, 2])
+            pulled_x -= pull * dy
+            pulled_y += pull * dx
+        squared += 2 * occupancy[j] * alone
+        by_x += 4 * occupancy[j] * pulled_x
+        by_y += 4 * occupancy[j] * pulled_y
+    return squared, by_x, by_y
+
+
 @numba.njit(inline="always", fastmath=True)
 def unpack_field(field, F):
     """The eight sums of an atom as F (2, 5): overlap of its gradient with the model's change in (s, w)."""
@@ -126,15 +163,20 @@ def unpack_field(field, F):
 
 
 @numba.njit(fastmath=True, cache=True)
-def evaluate(image, centre, step, xyz, occupancy, table, dq, R, s, r, u, field, overlaps, g_c, g_n, H):
-    """c, |M|^2, their gradients in (s, w) and the matrix H / a^2 of one frame at one pose."""
+def evaluate(
+    image, centre, step, xyz, occupancy, table, dq, R, s, r, u, field, overlaps, g_c, g_n, H, matrix
+):
+    """c, |M|^2, their gradients in (s, w) and, if asked, the matrix H / a^2 of one frame at one pose."""
     project_atoms(xyz, R, s, r, u)
-    squared, by_x, by_y = pair_fields(r, u, occupancy, table, dq, field, overlaps)
+    if matrix:
+        squared, by_x, by_y = pair_fields(r, u, occupancy, table, dq, field, overlaps)
+        H[:] = 0
+    else:
+        squared, by_x, by_y = pair_sums(r, u, occupancy, table, dq)
     g_c[:] = 0
     g_n[:] = 0
     g_n[2] = by_x
     g_n[3] = by_y
-    H[:] = 0
     c = 0.0
     F = np.empty((2, 5))
     V = np.zeros((2, 5))
@@ -148,14 +190,17 @@ def evaluate(image, centre, step, xyz, occupancy, table, dq, R, s, r, u, field, 
         V[0, 3] = r[j, 2]
         V[0, 4] = -r[j, 1]
         V[1, 4] = r[j, 0]
-        unpack_field(field[j], F)
         for a in range(5):
             g_c[a] += o * (V[0, a] * gx + V[1, a] * gy)
-            for b in range(a, 5):
-                H[a, b] += o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
-    for a in range(5):
-        for b in range(a):
-            H[a, b] = H[b, a]
+        if matrix:
+            unpack_field(field[j], F)
+            for a in range(5):
+                for b in range(a, 5):
+                    H[a, b] += o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
+    if matrix:
+        for a in range(5):
+            for b in range(a):
+                H[a, b] = H[b, a]
     return c, squared
 
 
@@ -211,8 +256,9 @@ def _polish(
         image = coefficient[images[f]]
         damping = 1e-3
         c, squared = evaluate(
-            image, centre, step, xyz, occupancy, table, dq, R[f], s[f], r, u, field, overlaps, g_c, g_n, H
-        )
+            image, centre, step, xyz, occupancy, table, dq, R[f], s[f], r, u, field, overlaps, g_c, g_n, H,
+            True,
+        )  # fmt: skip
         a = max((c + alpha_weight * alpha0[f]) / (squared + alpha_weight), 0.2 * alpha0[f])
         _deviation(R[f], R0[f], w)
         away = s[f] - s0[f]
@@ -238,24 +284,11 @@ def _polish(
             move *= min(1.0, 0.05 / max(turn, 1e-12), 0.4 / max(slide, 1e-12))
             _turn(move[2:], R[f], trial_R)
             trial_s[:] = s[f] + move[:2]
+            anew = turn > FAR_RAD or slide > FAR_A  # else the matrix is as good as the same
             tc, t_squared = evaluate(
-                image,
-                centre,
-                step,
-                xyz,
-                occupancy,
-                table,
-                dq,
-                trial_R,
-                trial_s,
-                r,
-                u,
-                field,
-                overlaps,
-                t_c,
-                t_n,
-                T,
-            )
+                image, centre, step, xyz, occupancy, table, dq, trial_R, trial_s, r, u, field, overlaps, t_c, t_n, T,
+                anew,
+            )  # fmt: skip
             ta = max((tc + alpha_weight * alpha0[f]) / (t_squared + alpha_weight), 0.2 * alpha0[f])
             _deviation(trial_R, R0[f], w)
             away = trial_s - s0[f]
@@ -270,7 +303,8 @@ def _polish(
                 a, c, squared, best = ta, tc, t_squared, value
                 g_c[:] = t_c
                 g_n[:] = t_n
-                H[:] = T
+                if anew:
+                    H[:] = T
                 damping = max(damping * 0.2, 1e-5)
                 if small:
                     break
