@@ -1,8 +1,11 @@
-# Coordination, strain, order and depth of one window's atoms, with intervals.
+# Coordination, strain, order and depth of one window's atoms, with intervals; what the map says of each atom.
 rule statistics:
     input:
         atoms="results/{trajectory}/windows/{window}/atoms.csv",
         model_json="results/{trajectory}/windows/{window}/model.json",
+        window_map="results/{trajectory}/windows/{window}/map.mrc",
+        half1="results/{trajectory}/windows/{window}/half1.mrc",
+        half2="results/{trajectory}/windows/{window}/half2.mrc",
     output:
         atoms_stats="results/{trajectory}/windows/{window}/atoms_stats.csv",
         state="results/{trajectory}/windows/{window}/state.csv",
