@@ -20,8 +20,8 @@ rule statistics:
         "../envs/perrin.yaml"
     threads: 1
     resources:
-        mem_mb=mb(1500, 5),
-        runtime=minutes(10, 60),
+        mem_mb=memory("statistics"),
+        runtime=runtime("statistics"),
     params:
         cfg=section("statistics"),
         code=code("perrin.states.statistics"),
@@ -53,8 +53,8 @@ rule dynamics:
         "../envs/perrin.yaml"
     threads: 1
     resources:
-        mem_mb=mb(1500, 5),
-        runtime=minutes(10, 60),
+        mem_mb=memory("dynamics"),
+        runtime=runtime("dynamics"),
     params:
         cfg=section("dynamics"),
         code=code("perrin.states.dynamics"),

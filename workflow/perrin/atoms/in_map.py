@@ -44,7 +44,7 @@ MAP_COLUMNS = {
     "u_polar_deg": ("deg", "direction of the largest variance: angle from z, 0 to 180"),
     "u_minor_share": ("", "smallest over largest variance; 1 for an isotropic atom"),
     "u_middle_share": ("", "middle over largest variance"),
-    "fit_correlation_isotropic": ("", "correlation of the isotropic Gaussian with the map, to half the nearest distance"),
+    "fit_correlation_isotropic": ("", "correlation of the isotropic Gaussian with the map up to half the nearest atom"),
     "fit_correlation_anisotropic": ("", "the same of the anisotropic Gaussian"),
 }  # fmt: skip
 
@@ -269,8 +269,7 @@ def _likeness(values, offset_A, inside, U, centre_A):
 
 def _voxels(density, values, offset_A, inside):
     """What the voxels above half of the atom's height say, as the published program's segments."""
-    data = density.data.astype(np.float64)
-    mean, spread = data.mean(), data.std()
+    mean, spread = density.data.mean(dtype=np.float64), density.data.std(dtype=np.float64)
     top = np.where(inside, values, -np.inf).max(1, initial=-np.inf)
     bright = inside & (values > top[:, None] / 2) & (top[:, None] > 0)
     count = bright.sum(1)
