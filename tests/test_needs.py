@@ -47,6 +47,8 @@ def test_frames_and_box_come_from_the_best_source(tmp_path):
     assert needs.frames_and_box(stack, movie) == (37, needs.BOX_PX)
     assert needs.frames_and_box(stack, movie, first_frame=5, box_px=64) == (32, 64)
     assert needs.frames_and_box(stack, "absent", 5, 9, 64) == (5, 64)
+    stack.write_text("no stack")
+    assert needs.frames_and_box(stack, movie) == (37, needs.BOX_PX)
     write_stack(stack, np.zeros((30, 16, 16), np.float32), 0.358)
     assert needs.frames_and_box(stack, movie, first_frame=5, box_px=64) == (30, 16)
 

@@ -20,6 +20,7 @@ START_S = 120  # until a job computes: imports over a network's file system, com
 FURTHER_MB = 140  # of each further particle that is followed in the same reading of a movie
 BOX_PX = 128  # where neither stack nor sheet says
 FRAMES = 10_000  # where no movie can be read yet
+UNREADABLE = (InputError, OSError, ValueError)  # what a stage will complain of in its own words
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def frames_and_box(stack, movie, first_frame=None, last_frame=None, box_px=None)
     try:
         (frames, box, _), _ = stack_info(stack)
         return frames, box
-    except InputError:
+    except UNREADABLE:
         pass
     if last_frame is None:
         last_frame = frames_of_movie(str(movie)) - 1
@@ -92,5 +93,5 @@ def frames_of_movie(path):
     """Frames of a movie, from its header; FRAMES where there is none that can be read: track says why."""
     try:
         return open_frames(path).shape[0]
-    except (InputError, OSError, ValueError):
+    except UNREADABLE:
         return FRAMES
