@@ -208,7 +208,13 @@ def in_windows(*names):
 
 # What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/field.png", "classes2d/classes.gif", "classes2d/frames.csv", "classes2d/particle.json"],
+    *[
+        "track/field.png",
+        "track/spectrum.npz",
+        "classes2d/classes.gif",
+        "classes2d/frames.csv",
+        "classes2d/particle.json",
+    ],
     *[
         "average3d/poses.csv",
         "average3d/correlation.csv",
