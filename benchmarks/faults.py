@@ -7,7 +7,6 @@ byte by byte. Prints a table. Full disks and read-only folders are file systems 
 left out otherwise. About five minutes on 2 cores.
 """
 
-import hashlib
 import os
 import shutil
 import signal
@@ -17,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from runs import PROJECT, digests, half_written, job_of, snakemake
+
 sys.path.insert(0, str(PROJECT / "workflow"))
 
 from perrin.simulate.demo import demo_spec  # noqa: E402
@@ -30,18 +30,7 @@ ROW = "np1\tmovie.mrc\t0.358\t400\tPt\tbright\n"
 
 def command(folder, *arguments):
     """Snakemake on the small movie."""
-    found = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-s",
-        PROJECT / "Snakefile",
-        "--directory",
-        folder,
-        "--cores",
-        "2",
-    ]
-    return [str(part) for part in [*found, *arguments, "--config", "trajectories=sheet.tsv", "--", TARGET]]
+    return snakemake(folder, *arguments, config="trajectories=sheet.tsv", target=TARGET)
 
 
 def run(folder, *arguments, **options):
@@ -59,30 +48,6 @@ def begun(folder, log, words=""):
     while process.poll() is None and not (path.exists() and words in path.read_text(errors="replace")):
         time.sleep(0.02)
     return process
-
-
-def job_of(folder, log):
-    """Process id of the job that has a log open."""
-    wanted = str((folder / "logs/np1" / log).resolve())
-    for entry in filter(lambda e: e.name.isdigit(), Path("/proc").iterdir()):
-        try:
-            if any(os.readlink(f) == wanted for f in (entry / "fd").iterdir()):
-                return int(entry.name)
-        except OSError:
-            continue
-    return None
-
-
-def digests(folder):
-    """{path: sha256} of the results, but for records of times."""
-    files = [p for p in (folder / "results").rglob("*") if p.is_file()]
-    kept = [p for p in files if "provenance" not in p.name and "timings" not in p.parts and p.name[0] != "."]
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept}
-
-
-def half_written(folder):
-    """Files that a killed writer left, whole-or-not-at-all notwithstanding."""
-    return sorted(p.name for p in (folder / "results").rglob(".*~*"))
 
 
 def sentence(text):
@@ -113,7 +78,7 @@ def job_killed(folder, wanted):
     process = begun(folder, "denoise.log")
     pid = None
     while pid is None and process.poll() is None:
-        pid = job_of(folder, "denoise.log")
+        pid = job_of(folder / "logs/np1/denoise.log")
     os.kill(pid, signal.SIGKILL)
     left = f"exit code {process.wait()}, half-written: {', '.join(half_written(folder)) or 'nothing'}"
     return left, again(folder, wanted)

@@ -5,58 +5,23 @@
 Runs a short demo twice in temporary folders, about five minutes on 2 cores, and prints a table.
 """
 
-import hashlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from runs import digests, half_written, job_of, snakemake
+
 FRAMES = 200
 KILLS = [("average3d.log", "lattice path 0"), ("window3d.log", "round 1")]
 
 
 def start(folder):
     """Snakemake at work in a folder, as a process."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-s",
-        PROJECT / "Snakefile",
-        "--directory",
-        folder,
-        "--cores",
-        "2",
-    ]
-    command += ["--rerun-incomplete", "--config", f"demo={{state_frames: {FRAMES}}}"]
+    command = snakemake(folder, "--rerun-incomplete", config=f"demo={{state_frames: {FRAMES}}}")
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def digests(folder):
-    """{path: sha256} of results, without what names times."""
-    files = [p for p in sorted((folder / "results").rglob("*")) if p.is_file()]
-    kept = [
-        p
-        for p in files
-        if "provenance" not in p.name and "timings" not in p.parts and "report" not in p.parts
-    ]
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept}
-
-
-def job_of(process, log):
-    """Pid of the script that writes a log: a descendant of Snakemake that has it open."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != process.pid:
-            try:
-                if any(os.readlink(f) == str(log.resolve()) for f in (entry / "fd").iterdir()):
-                    return int(entry.name)
-            except OSError:
-                continue
-    return None
 
 
 def killed(folder, name, words):
@@ -65,7 +30,7 @@ def killed(folder, name, words):
     while process.poll() is None:
         for log in (folder / "logs").rglob(name):
             if words in log.read_text(errors="replace"):
-                pid = job_of(process, log)
+                pid = job_of(log, besides=(process.pid,))
                 if pid is not None:
                     os.kill(pid, signal.SIGKILL)
                     return process.wait()
@@ -82,10 +47,10 @@ def main():
         print("| killed | exit code | left half-written |\n|---|---|---|")
         for name, words in KILLS:
             code = killed(broken, name, words)
-            odd = [p.name for p in (broken / "results").rglob(".*~*")]
-            print(f"| {name.removesuffix('.log')} | {code} | {', '.join(odd) or 'nothing'} |", flush=True)
+            left = ", ".join(half_written(broken)) or "nothing"
+            print(f"| {name.removesuffix('.log')} | {code} | {left} |", flush=True)
         assert start(broken).wait() == 0
-        one, other = digests(whole), digests(broken)
+        one, other = (digests(folder, leave_out=("timings", "report")) for folder in (whole, broken))
         differ = [path for path in one.keys() | other.keys() if one.get(path) != other.get(path)]
         print(
             f"\n{len(one)} files of results; different after the kills: {', '.join(sorted(differ)) or 'none'}"

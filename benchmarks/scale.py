@@ -10,12 +10,12 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+import runs
+
 NAMED = ("dynamics/states.csv", "windows/*/state.csv")
 LEFT_OUT = shutil.ignore_patterns("movie", "truth")
 
@@ -43,10 +43,9 @@ def multiply(source, folder, count):
 
 def snakemake(folder, *arguments):
     """(seconds, CPU seconds of all processes, exit code, what it said)."""
-    command = [sys.executable, "-m", "snakemake", "-s", PROJECT / "Snakefile", "--directory", folder]
-    command += ["--cores", "1", "--config", "trajectories=sheet.tsv", *arguments]
+    command = runs.snakemake(folder, *arguments, config="trajectories=sheet.tsv", cores=1)
     before, since = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - since, spent, done.returncode, done.stdout + done.stderr

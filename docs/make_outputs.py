@@ -139,6 +139,11 @@ STAGES = {
             "statistics of each atom",
         ),
         (
+            "windows/{window}/atoms_stats.csv",
+            "perrin.atoms.in_map:MAP_COLUMNS",
+            "in the same table, what the window's map says of each atom",
+        ),
+        (
             "windows/{window}/state.csv",
             "perrin.states.statistics:STATE_COLUMNS",
             "statistics of the state, one row",

@@ -26,8 +26,8 @@ rule model:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(2500, 4),
-        runtime=minutes(30, 300),
+        mem_mb=memory("model"),
+        runtime=runtime("model"),
     params:
         cfg=section("model"),
         code=code("perrin.rounds.model"),
@@ -59,8 +59,8 @@ rule events:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(2500, 4),
-        runtime=minutes(30, 120),
+        mem_mb=memory("events"),
+        runtime=runtime("events"),
     params:
         cfg=section("events"),
         code=code("perrin.windows.events"),

@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "workflow"))  # scripts inherit it
 
+from perrin import needs
 from perrin.closure import code_digests
 from perrin.files.elements import TABLE, element
 from perrin.files.errors import InputError
@@ -207,7 +208,13 @@ def in_windows(*names):
 
 # What the report reads of every trajectory and of every window.
 OF_TRAJECTORY = [
-    *["track/field.png", "classes2d/classes.gif", "classes2d/frames.csv", "classes2d/particle.json"],
+    *[
+        "track/field.png",
+        "track/spectrum.npz",
+        "classes2d/classes.gif",
+        "classes2d/frames.csv",
+        "classes2d/particle.json",
+    ],
     *[
         "average3d/poses.csv",
         "average3d/correlation.csv",
@@ -254,12 +261,34 @@ def mb(base, share):
     return of
 
 
-def memory_of_rows(base, each):
-    """Memory of a job [MB] that follows all particles of a movie: a base and so much for each, and by attempt."""
+def stack_of(stage, wildcards):
+    """Size of the boxes that a job holds [MB]: of a window for the stages of windows, else of the trajectory."""
+    row = ROWS[wildcards.trajectory]
+    sheet = {fact: row[fact] for fact in ("first_frame", "last_frame", "box_px")}
+    stack = f"results/{wildcards.trajectory}/track/particle.mrcs"
+    frames, box_px = needs.frames_and_box(stack, movie_path(wildcards.trajectory), **sheet)
+    if stage in needs.WINDOW_STAGES:
+        first, last = frames_of(wildcards.window)
+        frames = last - first + 1
+    return needs.stack_mb(frames, box_px)
+
+
+def memory(stage):
+    """Memory of a stage's job [MB], predicted from its frames and their boxes; more at each attempt."""
+    return needed(stage, needs.memory_mb)
+
+
+def runtime(stage):
+    """Time of a stage's job [minutes], predicted from its frames and their boxes; more at each attempt."""
+    return needed(stage, needs.runtime_min)
+
+
+def needed(stage, of_stage):
+    """What a stage needs of one thing."""
 
     def of(wildcards, attempt):
-        rows = len(rows_of_movie(wildcards.trajectory))
-        return int((base + each * rows) * (1 + 0.5 * (attempt - 1)))
+        particles = len(rows_of_movie(wildcards.trajectory)) if stage == "track_together" else 1
+        return of_stage(stage, stack_of(stage, wildcards), attempt, particles)
 
     return of
 

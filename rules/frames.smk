@@ -19,8 +19,8 @@ rule track:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(1500, 0),
-        runtime=minutes(10, 10),
+        mem_mb=memory("track"),
+        runtime=runtime("track"),
     params:
         cfg=section("track"),
         code=code("perrin.frames.track", content=True),
@@ -43,8 +43,8 @@ rule track_facts:
     conda:
         "../envs/perrin.yaml"
     resources:
-        mem_mb=mb(500, 0),
-        runtime=minutes(5, 0),
+        mem_mb=memory("track_facts"),
+        runtime=runtime("track_facts"),
     params:
         cfg=section("track_facts", "track"),
         code=code("perrin.frames.track", content=True),
@@ -69,8 +69,8 @@ rule track_together:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=memory_of_rows(1500, 250),
-        runtime=minutes(10, 10),
+        mem_mb=memory("track_together"),
+        runtime=runtime("track_together"),
     params:
         cfg=movie_alone,
         code=code("perrin.frames.track", content=True),
@@ -97,8 +97,8 @@ rule subtract_graphene:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(1500, 3),
-        runtime=minutes(5, 30),
+        mem_mb=memory("subtract_graphene"),
+        runtime=runtime("subtract_graphene"),
     params:
         cfg=section("subtract_graphene"),
         code=code("perrin.frames.graphene"),
@@ -122,8 +122,8 @@ rule denoise:
         "../envs/perrin.yaml"
     threads: 4
     resources:
-        mem_mb=mb(1500, 6),
-        runtime=minutes(10, 120),
+        mem_mb=memory("denoise"),
+        runtime=runtime("denoise"),
     params:
         cfg=section("denoise"),
         code=code("perrin.frames.denoise"),
@@ -154,8 +154,8 @@ rule classes2d:
         "../envs/perrin.yaml"
     threads: 4
     resources:
-        mem_mb=mb(1500, 4),
-        runtime=minutes(10, 120),
+        mem_mb=memory("classes2d"),
+        runtime=runtime("classes2d"),
     params:
         cfg=section("classes2d"),
         code=code("perrin.frames.classes2d"),

@@ -1,8 +1,11 @@
-# Coordination, strain, order and depth of one window's atoms, with intervals.
+# Coordination, strain, order and depth of one window's atoms, with intervals; what the map says of each atom.
 rule statistics:
     input:
         atoms="results/{trajectory}/windows/{window}/atoms.csv",
         model_json="results/{trajectory}/windows/{window}/model.json",
+        window_map="results/{trajectory}/windows/{window}/map.mrc",
+        half1="results/{trajectory}/windows/{window}/half1.mrc",
+        half2="results/{trajectory}/windows/{window}/half2.mrc",
     output:
         atoms_stats="results/{trajectory}/windows/{window}/atoms_stats.csv",
         state="results/{trajectory}/windows/{window}/state.csv",
@@ -17,8 +20,8 @@ rule statistics:
         "../envs/perrin.yaml"
     threads: 1
     resources:
-        mem_mb=mb(1500, 5),
-        runtime=minutes(10, 60),
+        mem_mb=memory("statistics"),
+        runtime=runtime("statistics"),
     params:
         cfg=section("statistics"),
         code=code("perrin.states.statistics"),
@@ -50,8 +53,8 @@ rule dynamics:
         "../envs/perrin.yaml"
     threads: 1
     resources:
-        mem_mb=mb(1500, 5),
-        runtime=minutes(10, 60),
+        mem_mb=memory("dynamics"),
+        runtime=runtime("dynamics"),
     params:
         cfg=section("dynamics"),
         code=code("perrin.states.dynamics"),

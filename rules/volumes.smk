@@ -25,8 +25,8 @@ rule average3d:
         "../envs/perrin.yaml"
     threads: 4
     resources:
-        mem_mb=mb(3000, 6),
-        runtime=minutes(30, 300),
+        mem_mb=memory("average3d"),
+        runtime=runtime("average3d"),
     params:
         cfg=section("average3d"),
         code=code("perrin.rounds.average3d"),
@@ -58,8 +58,8 @@ checkpoint segment:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(2500, 4),
-        runtime=minutes(15, 120),
+        mem_mb=memory("segment"),
+        runtime=runtime("segment"),
     params:
         cfg=section("segment"),
         code=code("perrin.windows.segment"),
@@ -98,8 +98,8 @@ rule window3d:
         "../envs/perrin.yaml"
     threads: 2
     resources:
-        mem_mb=mb(3000, 6),
-        runtime=minutes(30, 300),
+        mem_mb=memory("window3d"),
+        runtime=runtime("window3d"),
     params:
         cfg=section("window3d"),
         code=code("perrin.rounds.window3d"),

@@ -89,7 +89,7 @@ def project(tmp_path_factory):
         shutil.copytree(PROJECT / "workflow" / name, home / "workflow" / name)
     library = home / "workflow" / "perrin"
     (library / "files").mkdir(parents=True)
-    for name in ("stage", "closure", "settings", "progress", "prune", "version", "__init__"):
+    for name in ("stage", "closure", "settings", "needs", "progress", "prune", "version", "__init__"):
         shutil.copy(PROJECT / "workflow" / "perrin" / f"{name}.py", library)
     shutil.copytree(
         PROJECT / "workflow" / "perrin" / "files", library / "files", dirs_exist_ok=True, ignore=ignore

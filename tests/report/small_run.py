@@ -57,6 +57,7 @@ def write_before_windows(folder, rng):
     for file, shape in (("track/field.png", (400, 400)), ("classes2d/sheet.png", (300, 1300))):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(folder / file)
+    np.savez(folder / "track/spectrum.npz", faulty_px=np.array([[7, 31], [90, 4]]))
     pages = [Image.fromarray(rng.integers(0, 255, (60, 60), dtype=np.uint8)) for _ in range(5)]
     pages[0].save(folder / "classes2d/classes.gif", save_all=True, append_images=pages[1:], duration=100)
     accepted = (frames % 40 != 0).astype(int)
@@ -118,6 +119,7 @@ def write_window(folder, window, xyz, rng, verdict):
         atoms=here / "atoms.csv", model_json=here / "model.json", atoms_stats=here / "atoms_stats.csv",
         state=here / "state.csv", depth=here / "depth.csv", strain_pdb=here / "strain.pdb", name=folder.name,
         window=name_of(window), element="Pt", frame_rate_hz=RATE, seed=1, **keys("statistics", draws=12),
+        window_map=here / "map.mrc" if window == WINDOWS[0] else None,
     )  # fmt: skip
 
 

@@ -52,13 +52,19 @@ def test_atoms_are_picked_and_turned(seen):
             "radial strain",
             "below the surface",
             "probability",
+            "validity",
         ):
             assert part in view["clicked"], part
         assert view["first"].startswith("Atom 1 (Pt)") and view["second"].startswith("Atom 2 (Pt)")
         assert view["turned"] and view["together"]
-        assert {"coordination", "radial strain", "error of position", "life", "element"} <= set(
-            view["choices"]
-        )
+        assert {
+            "coordination",
+            "radial strain",
+            "error of position",
+            "validity in the map",
+            "life",
+            "element",
+        } <= set(view["choices"])
 
 
 def test_states_beside_each_other_have_one_scale(seen):

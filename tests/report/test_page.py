@@ -96,6 +96,14 @@ def test_truth_is_set_beside_what_was_found(page):
     assert "The boundary at frame 600 has no true change" in part
 
 
+def test_repaired_pixels_are_told(page):
+    """Would catch rows taken for columns, and a count that the page leaves out."""
+    assert "2 hot or dead pixels were repaired, at (x, y) (31, 7), (4, 90) of the field." in page
+    many = words.faulty_pixels(np.arange(20).reshape(10, 2))
+    assert many.startswith("10 hot") and many.count("(") == 7 and "…" in many
+    assert words.faulty_pixels(np.zeros((0, 2))) == "No pixel of the camera was hot or dead."
+
+
 def test_every_picture_has_words(page):
     """Would catch a picture or plot that says nothing to those who do not see it."""
     assert not re.findall(r"<img(?![^>]*\balt=\"[^\"]+\")[^>]*>", page)

@@ -12,9 +12,12 @@ from clusters import octahedron, shuffled, sphere
 from scipy.spatial.transform import Rotation
 
 from perrin.__main__ import main
+from perrin.atoms.density import simulate_density
+from perrin.atoms.in_map import MAP_COLUMNS
 from perrin.files.atomic import plain
 from perrin.files.coordinates import read_coordinates
 from perrin.files.errors import InputError
+from perrin.files.maps import write_map
 from perrin.files.models import write_atoms, write_cif, write_pdb, write_xyz
 from perrin.files.records import Atoms
 from perrin.files.tables import read_table
@@ -98,6 +101,31 @@ def test_json_keys_and_table(tmp_path, capsys):
     table = read_table(atoms)
     assert list(table.columns) == list(ATOM_STATS_COLUMNS) and len(table) == 201
     assert pdb.read_text().count("HETATM") == 201
+
+
+def test_a_map_adds_columns_for_coordinates_alone(tmp_path, capsys):
+    """Would catch --map without effect, or coordinates counted from the box centre, which the map does not hold."""
+    xyz = sphere(18) * A / 2
+    density = simulate_density(xyz, "Pt", 96, 0.358, 6.0)
+    write_map(tmp_path / "map.mrc", density)
+    path = plain_xyz(tmp_path / "p.xyz", xyz + 48 * 0.358)
+    table, facts = tmp_path / "p.csv", tmp_path / "p.json"
+    asked = [
+        "stats",
+        str(path),
+        "--csv",
+        str(table),
+        "--json",
+        str(facts),
+        "--map",
+        str(tmp_path / "map.mrc"),
+    ]
+    assert main(asked) == 0
+    assert list(read_table(table).columns) == [*ATOM_STATS_COLUMNS, *MAP_COLUMNS]
+    assert json.loads(facts.read_text(), parse_constant=pytest.fail)["map"]["mean_validity"] > 0.999
+    centred = plain_xyz(tmp_path / "c.xyz", xyz)
+    assert main(["stats", str(centred), *asked[2:]]) == 1
+    assert "atoms lie outside the map" in capsys.readouterr().err
 
 
 def bad_inputs(folder):

@@ -8,15 +8,18 @@ import pytest
 import yaml
 from clusters import sphere
 
+from perrin.atoms.density import simulate_density
+from perrin.atoms.in_map import MAP_COLUMNS
 from perrin.files.atomic import write_json
 from perrin.files.elements import element
 from perrin.files.errors import InputError
+from perrin.files.maps import write_map
 from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import read_table, write_table
 from perrin.states.describe import describe
 from perrin.states.dynamics import dynamics
-from perrin.states.statistics import frames_of, statistics
+from perrin.states.statistics import ATOM_STATS_COLUMNS, frames_of, statistics
 from perrin.states.summary import pearson, summary
 
 A = 3.9242
@@ -260,3 +263,41 @@ def test_pearson():
     """Would catch R of two points, which is always 1."""
     assert np.isnan(pearson([1, 2], [3, 4])[0])
     assert pearson([1, 2, 3, np.nan], [2, 4, 6, 9])[0] == pytest.approx(1)
+
+
+def test_a_map_adds_its_columns_and_its_numbers(tmp_path):
+    """Would catch the map's columns missing from the table, atoms and map with different origins, or a failed window
+    that reads a map without atoms.
+    """
+    xyz = sphere(18) * A / 2
+    folder = write_window(tmp_path, "f000000-000999", xyz)
+    density = simulate_density(xyz, "Pt", 96, 0.358, 6.0)
+    for name in ("map", "half1", "half2"):
+        write_map(folder / f"{name}.mrc", density)
+
+    def run(halves=("half1", "half2")):
+        statistics(
+            atoms=folder / "atoms.csv", model_json=folder / "model.json", atoms_stats=folder / "atoms_stats.csv",
+            state=folder / "state.csv", depth=folder / "depth.csv", strain_pdb=folder / "strain.pdb", name="one",
+            window="f000000-000999", element="Pt", frame_rate_hz=400.0, seed=1, window_map=folder / "map.mrc",
+            **{half: folder / f"{half}.mrc" for half in halves}, **keys("statistics", draws=20),
+        )  # fmt: skip
+        return read_table(folder / "atoms_stats.csv"), read_table(folder / "state.csv").iloc[0]
+
+    before = read_table(folder / "atoms_stats.csv")
+    assert list(before.columns) == list(ATOM_STATS_COLUMNS)
+    table, row = run()
+    assert list(table.columns) == [*ATOM_STATS_COLUMNS, *MAP_COLUMNS]
+    assert table[list(ATOM_STATS_COLUMNS)].equals(before)
+    assert table["validity"].min() > 0.999 and row["mean_validity"] > 0.999
+    assert row["density_b_A2"] == pytest.approx(6.0, abs=0.1)
+    assert row["mean_halves_correlation"] == pytest.approx(1)
+    assert run(halves=())[0]["halves_correlation"].isna().all()
+    write_map(folder / "map.mrc", type(density)(density.data[:60, :60, :60], 0.358))
+    with pytest.raises(InputError, match="atoms lie outside the map"):
+        run(halves=())
+    write_map(folder / "map.mrc", type(density)(density.data[:60], 0.358))
+    with pytest.raises(InputError, match="96 x 96 x 60 voxels"):
+        run(halves=())
+    write_json(folder / "model.json", {"verdict": "failed", "why": "as planned"})
+    assert list(run()[0].columns) == [*ATOM_STATS_COLUMNS, *MAP_COLUMNS]

@@ -44,6 +44,12 @@ def _parser():
         "--pdb", type=Path, metavar="OUT", help="write the radial strain (%%) as a map, in the B column"
     )
     stats.add_argument(
+        "--map",
+        type=Path,
+        metavar="MAP",
+        help="the atoms' map, .mrc: adds to --csv what it says of each atom",
+    )
+    stats.add_argument(
         "--model", type=int, default=1, help="which model of a file that holds several (default 1)"
     )
     _add_choices(stats)
@@ -130,6 +136,7 @@ def _number(text, option, valid, low, high):
 
 
 def _stats(options):
+    from perrin.atoms.in_map import MAP_COLUMNS
     from perrin.files.atomic import plain, write_json
     from perrin.files.tables import write_table
     from perrin.states.particle import particle
@@ -137,10 +144,10 @@ def _stats(options):
 
     if options.csv is not None and options.csv.suffix not in (".csv", ".tsv"):
         raise InputError(f"{options.csv}: the table of atoms is written as .csv or .tsv; give such a name")
-    found = particle(options.file, options.element, options.model, **_settings(options))
+    found = particle(options.file, options.element, options.model, options.map, **_settings(options))
     facts, per_atom = found.facts, found.per_atom
     if options.csv is not None:
-        write_table(options.csv, per_atom, ATOM_STATS_COLUMNS)
+        write_table(options.csv, per_atom, ATOM_STATS_COLUMNS | (MAP_COLUMNS if options.map else {}))
     if options.pdb is not None:
         import numpy as np
 

@@ -60,6 +60,7 @@ const perrinViews = (() => {
     }
     if (data.depth) scaled("depth below the surface", "Å", "cividis", over("depth", 100), 0, undefined, pooled("depth", 100));
     if (data.p) scaled("probability", "", "viridis", over("p", 1000), 0, 1);
+    if (data.validity) scaled("validity in the map", "", "viridis", over("validity", 1000), undefined, undefined, pooled("validity", 1000));
     if (data.moment) classed("moment", MOMENTS, data.moment);
     if (data.life) classed("life", LIVES, data.life);
     if (data.core) classed("core and fringe", [["fringe", "#e0a030"], ["core", "#2a5f9e"]], data.core);
@@ -255,6 +256,8 @@ const perrinViews = (() => {
       if (depth !== null) parts.push(`${depth} Å below the surface`);
       if (p !== null) parts.push(`probability ${p}`);
       if (occ !== null) parts.push(`occupancy ${occ}`);
+      const validity = value("validity", k, 1000, 2);
+      if (validity !== null) parts.push(`validity ${validity}`);
       if (data.life && data.life[k] >= 0) parts.push(LIVES[data.life[k]][0] + (data.core && data.core[k] ? ", core" : ""));
       if (self.other >= 0) {
         const apart = Math.hypot(...points[k].map((v, i) => v - points[self.other][i]));

@@ -30,6 +30,12 @@ def read_coordinates(path, element=None):
 
     InputError, one sentence, for a file that is not there, cannot be read, has no atoms, several elements, one that is
     not a metal of config/elements.yaml, or atoms without a finite position.
+
+    >>> text = "2\\n\\nPt 0 0 0\\nPt 2.775 0 0\\n"
+    >>> _ = open("two.xyz", "w").write(text)
+    >>> atoms = read_coordinates("two.xyz")[0]
+    >>> atoms.element, atoms.xyz_A[1].tolist()
+    ('Pt', [2.775, 0.0, 0.0])
     """
     path = Path(path)
     if not path.is_file():

@@ -37,7 +37,11 @@ class Element:
 
 
 def element(symbol, table=TABLE):
-    """The Element of a symbol ("Pt", "pt"); InputError for one that the table has not got."""
+    """The Element of a symbol ("Pt", "pt"); InputError for one that the table has not got.
+
+    >>> element("pt").system, element("Pt").lattice_A
+    ('fcc', 3.9242)
+    """
     known = _read(Path(table))
     name = str(symbol).strip().capitalize()
     if name not in known:

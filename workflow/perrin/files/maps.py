@@ -21,7 +21,14 @@ def write_map(path, density):
 
 
 def read_map(path):
-    """Read an MRC volume into a Map: data (z, y, x) float32, voxel size in angstrom."""
+    """Read an MRC volume into a Map: data (z, y, x) float32, voxel size in angstrom.
+
+    >>> from perrin.files.records import Map
+    >>> write_map("map.mrc", Map(np.zeros((32, 32, 32), np.float32), 0.358))
+    >>> density = read_map("map.mrc")
+    >>> density.data.shape, round(density.pixel_A, 3)
+    ((32, 32, 32), 0.358)
+    """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such map; check the path, or run the stage that writes it")
     header = mrc.read_header(path)

@@ -62,6 +62,12 @@ def read_atoms(path, box_px, pixel_A):
     """Read the csv of `write_atoms`, or any with columns x_A, y_A, z_A, back into the library's frame.
 
     Columns that are absent: occupancy and probability 1, covariance NaN. Other columns come in Atoms.extra.
+
+    >>> from perrin.files.records import Atoms
+    >>> one = Atoms(np.zeros((1, 3)), np.ones(1), np.full((1, 3, 3), np.nan), np.ones(1), "Pt")
+    >>> write_atoms("atoms.csv", one, 96, 0.358)  # at the box centre, in the file (48, 48, 48) voxels from the first
+    >>> read_atoms("atoms.csv", 96, 0.358).xyz_A.round(6).tolist(), round(file_origin_A(96, 0.358), 3)
+    ([[0.0, 0.0, 0.0]], 17.184)
     """
     table = read_table(path)
     missing = [name for name in ("x_A", "y_A", "z_A", "element") if name not in table]

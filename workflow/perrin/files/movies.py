@@ -126,6 +126,11 @@ def open_movie(path, pixel_size_A=None):
 
     Raises InputError, one sentence, for a path that is missing, empty, truncated, compressed, of an unknown
     kind, or holds fewer than two frames.
+
+    >>> np.save("movie.npy", np.zeros((10, 64, 48), np.uint16))
+    >>> movie = open_movie("movie.npy", 0.358)
+    >>> movie.shape, movie.kind, movie.read(0, 4).shape
+    ((10, 64, 48), 'NPY', (4, 64, 48))
     """
     movie = open_frames(path)
     if movie.shape[0] < 2:

@@ -163,7 +163,15 @@ def write_poses(path, poses):
 
 
 def read_poses(path):
-    """Read the csv of `write_poses`."""
+    """Read the csv of `write_poses`.
+
+    >>> from perrin.files.records import Poses
+    >>> upright = np.array([[1.0, 0, 0, 0]])
+    >>> poses = Poses(np.array([7]), upright, np.zeros((1, 2)), np.ones(1), np.full(1, 0.5))
+    >>> write_poses("poses.csv", poses)
+    >>> read_poses("poses.csv").frame.tolist(), abs(relion_angles(upright)).tolist()
+    ([7], [[0.0, 0.0, 0.0]])
+    """
     table = read_table(path)
     missing = [name for name in POSE_COLUMNS if name not in table]
     if missing:

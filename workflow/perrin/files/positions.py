@@ -15,6 +15,11 @@ def read_positions(path):
     corner + edge // 2, where perrin's boxes have theirs. Any other file is a table, tabs or commas, with the columns
     x_px, y_px and, where wanted, box_px.
     Raises InputError, one sentence, for a file that is neither.
+
+    >>> _ = open("picked.box", "w").write("100 50 64 64\\n")
+    >>> centre, edge = read_positions("picked.box")
+    >>> centre.tolist(), edge.tolist()
+    ([[132.0, 82.0]], [64])
     """
     path = Path(path)
     if not path.exists():

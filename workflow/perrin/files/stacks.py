@@ -38,7 +38,12 @@ def stack_writer(path, shape, pixel_A):
 
 
 def read_stack(path, first=None, stop=None):
-    """Images first..stop-1 (all where not given) of a stack, (n, y, x) float32."""
+    """Images first..stop-1 (all where not given) of a stack, (n, y, x) float32.
+
+    >>> write_stack("boxes.mrcs", np.ones((5, 32, 32), np.float32), 0.358)
+    >>> read_stack("boxes.mrcs", 1, 3).shape, stack_info("boxes.mrcs")[0]
+    ((2, 32, 32), (5, 32, 32))
+    """
     header = _header(path)
     first, stop, _ = slice(first, stop).indices(header.shape[0])
     stop = max(first, stop)

@@ -55,6 +55,10 @@ def read_table(path, columns=None):
     columns : names to read, in the order of the file; those that the table lacks are left out; None: all
 
     Text stays text ("NA", "nan" and "" too), integers stay integers where none is missing.
+
+    >>> write_table("t.csv", {"x_A": [1.0, 2.0]}, {"x_A": ("A", "place along x")})
+    >>> read_table("t.csv")["x_A"].tolist(), sidecar("t.csv").name
+    ([1.0, 2.0], 't.columns.json')
     """
     path = Path(path)
     if not path.is_file():

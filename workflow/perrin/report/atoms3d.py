@@ -17,6 +17,7 @@ SHOWN = {
     "depth": ("depth_A", 100),
     "p": ("probability", 1000),
     "occ": ("occupancy", 1000),
+    "validity": ("validity", 1000),
 }
 LIVES = ("present", "left", "arrived", "visited")
 

@@ -11,6 +11,7 @@ SERIES = {
     "mean_radial_strain_pct": "mean radial strain (%)",
     "penetration_depth_A": "penetration depth (Å)",
     "crystallinity": "crystallinity",
+    "mean_validity": "mean validity",
 }
 # what the tables beside the saved figures hold
 FIGURE_COLUMNS = {
@@ -81,7 +82,7 @@ def series(states, frame_rate_hz):
         for a, b, v in zip(first, last, value):
             if np.isfinite(v):
                 parts.append(plots.line(on, [a, b], [v, v], "s1"))
-        titles = [f"state {k + 1}: {v:.4g} ({l:.4g} to {h:.4g})"
+        titles = [f"state {k + 1}: {v:.4g}" + (f" ({l:.4g} to {h:.4g})" if np.isfinite([l, h]).all() else "")
                   for k, (v, l, h) in enumerate(zip(value, low, high))]  # fmt: skip
         parts.append(plots.dots(on, middle, value, "s1", titles=titles))
         said = ", ".join(f"{v:.4g}" for v in value[np.isfinite(value)][:8])

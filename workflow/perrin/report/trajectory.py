@@ -24,6 +24,7 @@ STATES = {
     "mean_radial_strain_pct": "radial strain (%)",
     "penetration_depth_A": "penetration depth (Å)",
     "crystallinity": "crystallinity",
+    "mean_validity": "validity",
     "lattice_A": "lattice (Å)",
     "structure": "structure",
     "mean_sigma_A": "error of a position (Å)",
@@ -191,6 +192,7 @@ def _pictures(folder, windows, rate, settings, compared):
     most, quality = settings["picture_px"], settings["picture_quality"]
     found = {
         "field": pictures.embedded(folder / "track/field.png", most, quality),
+        "faulty": _faulty(folder / "track/spectrum.npz"),
         "film": film(folder / "classes2d/classes.gif", settings["film_px"], quality),
         "directions": None,
         "correlation": None,
@@ -215,6 +217,15 @@ def _pictures(folder, windows, rate, settings, compared):
             "refused": list(refused.items()),
         }
     return found
+
+
+def _faulty(path):
+    """A sentence on the hot and dead pixels that `track` repaired; empty where nothing is known of them."""
+    try:
+        with np.load(path) as kept:
+            return words.faulty_pixels(kept["faulty_px"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def _evidence(path, windows, rate, true):

@@ -117,3 +117,12 @@ def found_sentence(element, states):
     if "diameter_A" in good and good["diameter_A"].notna().any():
         text += f"; {number(float(good['diameter_A'].iloc[0]) / 10, 2)} nm across"
     return text + "."
+
+
+def faulty_pixels(places, most=6):
+    """How many pixels of the camera were hot or dead, and where; places : (n, 2) rows and columns."""
+    if len(places) == 0:
+        return "No pixel of the camera was hot or dead."
+    where = ", ".join(f"({x}, {y})" for y, x in places[:most]) + (", …" if len(places) > most else "")
+    verb = "was" if len(places) == 1 else "were"
+    return f"{plural(len(places), 'hot or dead pixel')} {verb} repaired, at (x, y) {where} of the field."

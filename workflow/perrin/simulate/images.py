@@ -90,6 +90,14 @@ def simulate_boxes(
     profile : ((sigma_A, height), ...)
     dose : electrons per pixel; counts are Poisson, so bright columns are a little noisier, as in a movie;
         None leaves the noise out
+
+    >>> from perrin.simulate.motion import orientations
+    >>> from perrin.simulate.particle import ball
+    >>> xyz = ball(6.0, 3.9242) * 3.9242 / 2
+    >>> q = orientations({}, 4, np.random.default_rng(0))
+    >>> boxes = simulate_boxes(xyz, q, np.zeros((4, 2)), 64)
+    >>> boxes.shape, boxes.dtype.name
+    ((4, 64, 64), 'float32')
     """
     origin = np.asarray(shifts_A, float) / pixel_A + box_px // 2
     images = project_atoms(xyz_A, quaternions, origin, (box_px, box_px), pixel_A, profile)

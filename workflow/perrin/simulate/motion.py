@@ -12,6 +12,10 @@ def orientations(spec, n_frames, rng):
         confine: {kind: cone, body_axis, lab_axis, half_angle_deg} or {kind: band, body_axis, lab_axis,
         centre_deg, half_width_deg}: steps that would leave it are drawn again,
         jumps: [{frame, rotation_deg}], about a random axis.
+
+    >>> q = orientations({"rms_deg": 2.5}, 100, np.random.default_rng(0))
+    >>> q.shape, bool(np.allclose(np.linalg.norm(q, axis=1), 1))
+    ((100, 4), True)
     """
     if spec.get("mode", "walk") == "random":
         return Rotation.random(n_frames, rng=rng).as_quat(scalar_first=True, canonical=True)
@@ -62,6 +66,9 @@ def positions(spec, n_frames, field_px, rng):
         jumps: [{frame, shift_px: [dx, dy]}],
         mode: walk or random (spread_px about the middle).
     field_px : (width, height)
+
+    >>> positions({"rms_px": 0.5}, 100, (152, 152), np.random.default_rng(0)).shape
+    (100, 2)
     """
     centre = (np.asarray(field_px, float) - 1) / 2
     if spec.get("mode", "walk") == "random":

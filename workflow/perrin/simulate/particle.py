@@ -11,6 +11,9 @@ def truncated_octahedron(length, cutoff):
     """FCC sites of an octahedron with `length` atoms along an edge and `cutoff` layers off each corner.
 
     Returns (n, 3) integers in half lattice constants.  (7, 2) has 201 sites, (8, 2) has 314.
+
+    >>> len(truncated_octahedron(7, 2)), len(truncated_octahedron(8, 2))
+    (201, 314)
     """
     reach = length - 1
     axis = np.arange(-reach, reach + 1)
@@ -20,7 +23,11 @@ def truncated_octahedron(length, cutoff):
 
 
 def ball(radius_A, lattice_A, centre_A=(0.0, 0.0, 0.0)):
-    """FCC sites within radius_A of centre_A; (n, 3) integers in half lattice constants."""
+    """FCC sites within radius_A of centre_A; (n, 3) integers in half lattice constants.
+
+    >>> len(ball(9.0, 3.9242))
+    201
+    """
     reach = int(np.ceil(2 * (radius_A + np.abs(centre_A).max()) / lattice_A)) + 1
     axis = np.arange(-reach, reach + 1)
     sites = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
@@ -29,7 +36,12 @@ def ball(radius_A, lattice_A, centre_A=(0.0, 0.0, 0.0)):
 
 
 def coordination(xyz_A, lattice_A):
-    """Number of neighbours of each atom within 0.854 lattice constants, (n,) int."""
+    """Number of neighbours of each atom within 0.854 lattice constants, (n,) int.
+
+    >>> sites = ball(9.0, 3.9242) * 3.9242 / 2
+    >>> np.unique(coordination(sites, 3.9242), return_counts=True)[1].tolist()
+    [24, 36, 6, 56, 79]
+    """
     tree = cKDTree(xyz_A)
     return tree.query_ball_point(xyz_A, NEIGHBOUR_CUTOFF * lattice_A, return_length=True) - 1
 
@@ -39,6 +51,11 @@ def remove_atoms(xyz_A, n_atoms, lattice_A, direction=None, weight=1.0):
 
     direction : (3,) or None; the side of the particle that is eaten away, `weight` neighbours of advantage
         for the atom farthest along it.
+
+    >>> sites = ball(9.0, 3.9242) * 3.9242 / 2
+    >>> left = remove_atoms(sites, 20, 3.9242, direction=(0, 0, 1))
+    >>> len(left), bool(sites[left, 2].mean() < 0)
+    (181, True)
     """
     xyz_A = np.asarray(xyz_A, float)
     if not 0 <= n_atoms < len(xyz_A):

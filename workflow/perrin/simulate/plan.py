@@ -35,7 +35,11 @@ EXPECTED = {
 
 
 def crystal(element, n_atoms):
-    """(about n_atoms, 3) positions of a round crystal, angstrom: whole shells of the lattice about its centre."""
+    """(about n_atoms, 3) positions of a round crystal, angstrom: whole shells of the lattice about its centre.
+
+    >>> len(crystal("Pt", 200))
+    200
+    """
     metal = look_up(element)
     volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a)
     radius = (3 * n_atoms * volume / (4 * np.pi)) ** (1 / 3)

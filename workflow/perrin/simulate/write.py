@@ -19,6 +19,11 @@ def write_movie(spec, movie, truth_dir):
 
     movie : path of the MRC file (mode 0 while counts stay below 128, else mode 6), pixel size in the header
     truth_dir : folder for frames.csv, atoms_stateK.csv, lives.csv, meta.yaml
+
+    >>> spec = {"n_frames": 4, "field_px": 64, "particle": {"shape": "ball", "radius_A": 6.0}}
+    >>> truth = write_movie(spec, "movie.mrc", "truth")
+    >>> truth.quaternion.shape, sorted(p.name for p in Path("truth").iterdir())[:2]
+    ((4, 4), ['atoms_state1.csv', 'frames.csv'])
     """
     truth, chunks = simulate_movie(spec)
     counts = np.concatenate(list(chunks))

@@ -23,6 +23,9 @@ def cutoff(xyz, system, bulk_A, mode="fitted", fitted_A=None):
         where nothing was fitted), "bulk" (of the bulk lattice), "rdf" (first minimum of the radial distribution), or a
         number of angstrom
     bulk_A, fitted_A : lattice constants, angstrom
+
+    >>> round(float(cutoff(xyz, "fcc", a, "bulk")), 3)
+    3.35
     """
     if not isinstance(mode, str):
         return float(mode)
@@ -35,7 +38,11 @@ def cutoff(xyz, system, bulk_A, mode="fitted", fitted_A=None):
 
 
 def coordination_numbers(xyz, cutoff_A):
-    """(n,) int: number of atoms strictly nearer than cutoff_A."""
+    """(n,) int: number of atoms strictly nearer than cutoff_A.
+
+    >>> histogram(coordination_numbers(xyz, 3.34))
+    {6: 24, 7: 36, 8: 6, 9: 56, 12: 79}
+    """
     return np.bincount(pairs(xyz, cutoff_A).ravel(), minlength=len(xyz))
 
 
@@ -44,6 +51,9 @@ def generalised(xyz, cutoff_A, system="fcc", variant="bulk"):
 
     variant : "bulk" divides by the bulk's coordination (12 in fcc; Calle-Vallejo 2014), "authors" by the largest
         coordination number among the atom's own neighbours (0 without neighbours), as the published program does
+
+    >>> round(float(generalised(xyz, 3.34).mean()), 4)
+    7.8458
     """
     directed = both_ways(pairs(xyz, cutoff_A))
     cn = np.bincount(directed[:, 0], minlength=len(xyz))
@@ -62,6 +72,10 @@ def expected(xyz, covariance_A2, cutoff_A):
 
     covariance_A2 : (n, 3, 3); the error of a distance is that of both atoms along the line that joins them. Pairs are
     taken as independent, so sigma is that of a sum of independent yes-or-no draws. NaN where a covariance is.
+
+    >>> mean, sigma = expected(xyz, np.tile(0.05**2 * np.eye(3), (201, 1, 1)), 3.34)
+    >>> bool(abs(mean - coordination_numbers(xyz, 3.34)).max() < 1e-6)
+    True
     """
     variance = np.trace(covariance_A2, axis1=1, axis2=2)
     known = variance[np.isfinite(variance)]
@@ -95,6 +109,9 @@ def fraction_above(cn, bound=8, variant="all"):
 
     variant : "all" atoms; "authors": only those that their table by coordination keeps, i.e. coordination
         numbers 3 to 13 that at least two atoms have
+
+    >>> fraction_above(np.array([6, 9, 12, 12]))
+    0.75
     """
     cn = np.asarray(cn)
     if variant == "authors":
@@ -115,6 +132,9 @@ def site_kinds(cn):
     """(n,) text: what kind of place each atom of an fcc crystal holds, by its coordination number.
 
     adatom (5 or fewer), corner (6), edge (7), facet (8 and 9: of {100} and {111}), step (10, 11), bulk (12 and more).
+
+    >>> site_kinds(np.array([5, 6, 7, 9, 11, 12])).tolist()
+    ['adatom', 'corner', 'edge', 'facet', 'step', 'bulk']
     """
     names = np.array(["adatom", "corner", "edge", "facet", "step", "bulk"], dtype=object)
     return names[np.digitize(cn, [6, 7, 8, 10, 12])]

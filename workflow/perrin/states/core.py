@@ -15,6 +15,11 @@ def invariant_core(states, distance_A):
     optimal, positions arithmetic means of all states so far, and the last comparison is repeated until
     every atom of the core lies within distance_A of its mean in every state: the size is then equal in all
     states by construction. Everything, or nothing, may be core.
+
+    >>> later = xyz[5:] + np.random.default_rng(0).normal(0, 0.1, (196, 3))  # five atoms lost
+    >>> members, centre = invariant_core([xyz, later], 1.387)
+    >>> len(centre), members[0].tolist()
+    (196, [5, 0])
     """
     if not states:
         return np.zeros((0, 0), int), np.zeros((0, 3))

@@ -137,6 +137,12 @@ def coherence(xyz, fit, holes=None):
     reflections G, the offset being from its site on the fitted lattice; atoms that share a site with a
     nearer one count 0. Their sum is divided by the number of atoms and of vacancies (holes; found where
     None). Scale does not matter, the lattice is the fitted one.
+
+    >>> round(float(coherence(1.01 * xyz, fit)[0]), 6)
+    1.0
+    >>> moved = xyz + np.random.default_rng(0).normal(0, 0.2, xyz.shape)
+    >>> round(float(coherence(moved, fit_lattice(moved, "fcc", a))[0]), 1)
+    0.8
     """
     if not np.isfinite(fit.cell_A).all() or len(xyz) == 0:
         return 0.0, np.zeros(len(xyz))

@@ -41,6 +41,11 @@ def plateau_depth(depth_A, cn, weight=None, reached=0.95, core_share=0.25, smoot
 
     The plateau is the mean coordination of the deepest core_share of the atoms. 0 where the surface has
     reached it already, NaN where there is no depth (fewer than 5 atoms).
+
+    >>> from perrin.states import coordination, surface
+    >>> below, cn = surface.depths(xyz, 2.775), coordination.coordination_numbers(xyz, 3.34)
+    >>> round(float(plateau_depth(below, cn)), 1)  # angstrom: one layer
+    1.8
     """
     weight = np.ones(len(depth_A)) if weight is None else np.asarray(weight, float)
     known = np.isfinite(depth_A)

@@ -64,7 +64,13 @@ def dock(xyz, reference, fit, reference_fit, nearest_A):
 
 
 def kabsch(xyz, target):
-    """(R, t): the proper rotation and translation that bring xyz (n, 3) onto target in least squares."""
+    """(R, t): the proper rotation and translation that bring xyz (n, 3) onto target in least squares.
+
+    >>> turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    >>> R, t = kabsch(xyz, xyz @ turn.T + [1, 2, 3])
+    >>> bool(np.allclose(R, turn)), t.round(6).tolist()
+    (True, [1.0, 2.0, 3.0])
+    """
     a, b = xyz.mean(0), target.mean(0)
     u, _, vt = np.linalg.svd((target - b).T @ (xyz - a))
     R = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt

@@ -77,6 +77,10 @@ def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15)
     construction: only sites exist) alternates with least squares, from the middle of the particle outwards, so that a
     wrong scale is mended before far atoms are assigned; atoms far from their sites are trimmed. Standard errors
     take residuals as independent; strain fields are not, so they are lower bounds.
+
+    >>> fit = fit_lattice(1.01 * xyz, "fcc", a)
+    >>> fit.status, round(float(fit.a_A / a), 4)
+    ('fits', 1.01)
     """
     xyz = np.asarray(xyz, float)
     nearest = lattice.nearest_distance(system, bulk_A)

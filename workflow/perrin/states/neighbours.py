@@ -11,7 +11,11 @@ FIRST_SHELL_ATOMS = {"fcc": 12, "bcc": 8, "hcp": 12}
 
 
 def pairs(xyz, reach_A):
-    """(m, 2) int, each pair of atoms nearer than reach_A once (strictly nearer, as published), in sorted order."""
+    """(m, 2) int, each pair of atoms nearer than reach_A once (strictly nearer, as published), in sorted order.
+
+    >>> pairs(np.array([[0.0, 0, 0], [2.7, 0, 0], [5.4, 0, 0]]), 3.0).tolist()
+    [[0, 1], [1, 2]]
+    """
     found = cKDTree(xyz).query_pairs(np.nextafter(reach_A, 0), output_type="ndarray").astype(np.int64)
     return found[np.lexsort((found[:, 1], found[:, 0]))]
 
@@ -30,7 +34,11 @@ def nearest_distances(xyz):
 
 
 def shell_midpoint(system, a_A):
-    """Distance midway between first and second shell, angstrom: 0.85355 a (fcc), 0.93301 a (bcc), 1.20711 a (hcp)."""
+    """Distance midway between first and second shell, angstrom: 0.85355 a (fcc), 0.93301 a (bcc), 1.20711 a (hcp).
+
+    >>> round(float(shell_midpoint("fcc", 3.9242)), 3)
+    3.35
+    """
     return 0.5 * (lattice.nearest_distance(system, a_A) + SECOND_SHELL[system] * a_A)
 
 

@@ -17,6 +17,10 @@ def common_neighbours(xyz, cutoff_A):
     (Honeycutt and Andersen 1987): 12 bonds 421 are fcc; 6 of 421 and 6 of 422 hcp; 12 of 555 icosahedral;
     2 of 555 and 10 of 422 the fivefold axis on which five crystals meet; 8 of 666 and 6 of 444 bcc.
     Surface atoms are "other".
+
+    >>> kinds = common_neighbours(xyz, 3.34)
+    >>> int((kinds == "fcc").sum()), int((kinds == "other").sum())
+    (79, 122)
     """
     directed = both_ways(pairs(xyz, cutoff_A))
     table = _table(directed, len(xyz))
@@ -80,6 +84,11 @@ def bond_order(xyz, cutoff_A, degree):
     averaged_q, averaged_w : of the complex vectors averaged over the atom and its neighbours (Lechner and Dellago 2008)
     similarity : (n,) share of the atom's bonds to neighbours whose normalised vectors have an overlap above 0.8
     NaN for atoms without neighbours.
+
+    >>> inside = np.linalg.norm(xyz, axis=1).argmin()
+    >>> q6 = bond_order(xyz, 3.34, 6)[0]
+    >>> round(float(q6[inside]), 4)  # of a perfect fcc crystal
+    0.5745
     """
     directed = both_ways(pairs(xyz, cutoff_A))
     n = len(xyz)

@@ -1,6 +1,6 @@
 """All statistics of one particle from its coordinates alone, whatever program made them: what `perrin stats` says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -11,7 +11,7 @@ from perrin.files.errors import InputError
 from perrin.states import neighbours, order
 from perrin.states.describe import describe
 from perrin.states.lattice_fit import MIN_ATOMS
-from perrin.states.statistics import ATOM_STATS_COLUMNS
+from perrin.states.statistics import ATOM_STATS_COLUMNS, seen_in
 from perrin.version import VERSION
 
 TOO_NEAR_A = 0.5  # two atoms nearer than this are one atom listed twice
@@ -28,7 +28,8 @@ class Particle:
     """What the coordinates of a particle say.
 
     facts : nested dict for JSON, keys end with their units
-    per_atom : {column: (n,)}, columns ATOM_STATS_COLUMNS of perrin.states.statistics
+    per_atom : {column: (n,)}, columns ATOM_STATS_COLUMNS of perrin.states.statistics, with a map also MAP_COLUMNS of
+        perrin.atoms.in_map
     state : {name: number or text}, the row of state.csv; depth : {column: (k,)}, the profile of depth.csv
     """
 
@@ -38,22 +39,29 @@ class Particle:
     depth: dict
 
 
-def particle(path, element=None, model=1, **settings):
+def particle(path, element=None, model=1, map_path=None, **settings):
     """All statistics of a file of coordinates. Returns Particle.
 
     path : .xyz, .extxyz, .pdb, .cif, .csv (perrin.files.coordinates.read_coordinates)
     element : symbol of a metal of config/elements.yaml; None: the one that the file names
     model : which model of a file that holds several, from 1
+    map_path : the map that the atoms were found in, .mrc; coordinates count from the centre of its first voxel
     settings : keyword arguments of perrin.states.describe.describe
 
-    InputError where the file cannot be read, has fewer than 13 or more than 200,000 atoms, or an atom twice.
+    InputError where the file cannot be read, has fewer than 13 or more than 200,000 atoms, or an atom twice, and where
+    the map is not a cube or does not hold the atoms.
     """
     models = read_coordinates(path, element)
     if not 1 <= model <= len(models):
         raise InputError(
             f"{path}: holds {len(models)} models, not {model}; give a number from 1 to {len(models)}"
         )
-    return particle_of(models[model - 1], str(path), **settings)
+    found = particle_of(models[model - 1], str(path), **settings)
+    if map_path is None:
+        return found
+    atoms = models[model - 1]
+    seen, whole = seen_in(map_path, None, atoms.xyz_A, look_up(atoms.element).symbol)
+    return replace(found, facts=found.facts | {"map": whole}, per_atom=found.per_atom | seen)
 
 
 def particle_of(atoms, name="particle", **settings):

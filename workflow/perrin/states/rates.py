@@ -5,7 +5,11 @@ from scipy.stats import gamma
 
 
 def poisson_interval(count, level=0.95):
-    """(low, high) of a Poisson mean, exact (Garwood 1936), for a count that need not be whole."""
+    """(low, high) of a Poisson mean, exact (Garwood 1936), for a count that need not be whole.
+
+    >>> [round(float(end), 2) for end in poisson_interval(5)]
+    [1.62, 11.67]
+    """
     tail = (1 - level) / 2
     low = gamma.ppf(tail, count) if count > 0 else 0.0
     return float(low), float(gamma.ppf(1 - tail, count + 1))

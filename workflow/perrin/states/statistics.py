@@ -5,10 +5,12 @@ import re
 
 import numpy as np
 
+from perrin.atoms.in_map import MAP_COLUMNS, atoms_in_map
 from perrin.files.atomic import read_json, write_text
 from perrin.files.elements import element as look_up
 from perrin.files.errors import InputError
-from perrin.files.models import read_atoms
+from perrin.files.maps import read_map
+from perrin.files.models import file_origin_A, read_atoms
 from perrin.files.tables import write_table
 from perrin.states.describe import describe
 from perrin.states.lattice_fit import MIN_ATOMS
@@ -147,6 +149,12 @@ STATE_COLUMNS = {
     "depth_logistic_A": ("A", "equivalent radius minus the middle of a logistic of coordination against radius"),
     "depth_first_A": ("A", "equivalent radius minus the smallest radius of an atom short of neighbours"),
     "depth_logistic_width_A": ("A", "width of the logistic"),
+    "mean_validity": ("", "mean over the atoms of the correlation of map and simulated density; empty without a map"),
+    "sd_validity": ("", "its standard deviation over the atoms"),
+    "mean_validity_authors": ("", "the mean with the published width of the atoms in the density"),
+    "mean_halves_correlation": ("", "mean over the atoms of the correlation of the two half maps"),
+    "mean_u_iso_A2": ("A^2", "mean variance of the atoms in the map along one axis; holds the map's blur"),
+    "density_b_A2": ("A^2", "width B of the atoms' density that fits the map best"),
 }  # fmt: skip
 DEPTH_COLUMNS = {
     "depth_A": ("A", "depth below the surface through the outermost atoms' centres"),
@@ -160,11 +168,13 @@ DEPTH_COLUMNS = {
 def statistics(
     *, atoms, model_json, atoms_stats, state, depth, strain_pdb, name, window, element, frame_rate_hz, seed, cn_cutoff,
     lattice_source, strain_method, strain_width_A, published_width_A, depth_method, depth_level, crystallinity_method,
-    min_lattice_share, interval_level, draws, scale_error_pct,
+    min_lattice_share, interval_level, draws, scale_error_pct, window_map=None, half1=None, half2=None,
 ):  # fmt: skip
     """Write the statistics of one window's atoms.
 
     atoms, model_json : the window's model and its verdict
+    window_map, half1, half2 : its map and half maps, for the columns MAP_COLUMNS of `perrin.atoms.in_map` and the last
+        six of STATE_COLUMNS; without a map the first are left out and the others empty
     atoms_stats, state (one row), depth : csv files to write; strain_pdb : the atoms with the radial strain (%) in the B
         column, 0.00 where it is unknown
     name, window, element, frame_rate_hz, seed : facts of the trajectory and the window (f000000-001199)
@@ -194,7 +204,7 @@ def statistics(
     }
     if verdict == "failed":
         log.info("%s %s: %s", name, window, why)
-        numbers, per_atom = {}, {column: np.zeros(0) for column in ATOM_STATS_COLUMNS}
+        numbers, per_atom = {}, {column: np.zeros(0) for column in ATOM_STATS_COLUMNS | MAP_COLUMNS}
         profile = {column: np.zeros(0) for column in DEPTH_COLUMNS}
         model = model.take(np.zeros(0, int))
     else:
@@ -224,16 +234,53 @@ def statistics(
             "occupancy": model.occupancy,
             "probability": model.probability,
         } | described
+        if window_map is not None:
+            halves = None if half1 is None or half2 is None else (half1, half2)
+            seen, of_map = seen_in(window_map, halves, model.xyz_A, metal.symbol)
+            per_atom, numbers = per_atom | seen, numbers | of_map
         log.info("%s %s: %d atoms, %s", name, window, len(model), numbers["structure_why"])
     blank = {column: "" if column in _TEXTS else np.nan for column in STATE_COLUMNS}
     row = {column: [(blank | numbers | row)[column]] for column in STATE_COLUMNS}
-    write_table(atoms_stats, {column: per_atom[column] for column in ATOM_STATS_COLUMNS}, ATOM_STATS_COLUMNS)
+    columns = ATOM_STATS_COLUMNS | (MAP_COLUMNS if window_map is not None else {})
+    write_table(atoms_stats, {column: per_atom[column] for column in columns}, columns)
     write_table(state, row, STATE_COLUMNS)
     write_table(depth, profile, DEPTH_COLUMNS)
     write_b_column_pdb(strain_pdb, model, per_atom["strain_radial_pct"], "RADIAL STRAIN IN PERCENT")
 
 
 _TEXTS = {"structure", "structure_why", "cn_histogram", "lattice_status", "sigma_source"}
+
+
+def seen_in(window_map, halves, xyz_A, element):
+    """What a map in a file says of atoms: the columns MAP_COLUMNS, and what state.csv says of them.
+
+    window_map : path; halves : paths of the two half maps, or None
+    xyz_A : (n, 3) as in files, angstrom from the centre of voxel (0, 0, 0)
+    InputError for a map that is not a cube, or that does not hold the atoms.
+    """
+    density = read_map(window_map)
+    side = density.data.shape
+    if len(set(side)) != 1:
+        raise InputError(
+            f"{window_map}: {side[2]} x {side[1]} x {side[0]} voxels; give a cubic map, cut or padded"
+        )
+    place = np.asarray(xyz_A, float) - file_origin_A(side[0], density.pixel_A)
+    outside = int((np.abs(place) > side[0] / 2 * density.pixel_A).any(1).sum())
+    if outside:
+        raise InputError(
+            f"{window_map}: {outside} of {len(place)} atoms lie outside the map, which starts at 0 A and ends at "
+            f"{side[0] * density.pixel_A:.1f} A; count coordinates from the centre of its first voxel"
+        )
+    seen, whole = atoms_in_map(
+        density, place, element, [read_map(half) for half in halves] if halves else None
+    )
+    names = ("validity", "validity_authors", "halves_correlation", "u_iso_A2")
+    means = {f"mean_{name}": _mean(seen[name]) for name in names}
+    return seen, means | {"sd_validity": float(np.std(seen["validity"], ddof=1))} | whole
+
+
+def _mean(values):
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def frames_of(window):

@@ -57,7 +57,8 @@ def summary(
     )
     everything["docked"] = everything["docked"].astype(bool)
     rows = [_row(table, fact, small_below, large_from) for table, fact in zip(tables, facts, strict=True)]
-    write_table(states_table, everything[list(STATES_COLUMNS)], STATES_COLUMNS)
+    # by reindex: after a failure, states of trajectories that have not been made anew may lack a newer column
+    write_table(states_table, everything.reindex(columns=list(STATES_COLUMNS)), STATES_COLUMNS)
     write_table(
         trajectories_table, pd.DataFrame(rows, columns=list(TRAJECTORIES_COLUMNS)), TRAJECTORIES_COLUMNS
     )

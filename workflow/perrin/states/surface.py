@@ -13,7 +13,12 @@ APART = 1e-6  # nearest-neighbour distances
 
 
 def hull_volume(xyz):
-    """Volume of the convex hull of the atoms' centres, cubic angstrom; 0 for fewer than 4 atoms or flat ones."""
+    """Volume of the convex hull of the atoms' centres, cubic angstrom; 0 for fewer than 4 atoms or flat ones.
+
+    >>> cube = np.array([[x, y, z] for x in (0, 2) for y in (0, 2) for z in (0, 2)], float)
+    >>> round(float(hull_volume(cube)), 6)
+    8.0
+    """
     try:
         return float(ConvexHull(xyz).volume) if len(xyz) >= 4 else 0.0
     except QhullError:
@@ -21,7 +26,11 @@ def hull_volume(xyz):
 
 
 def largest_distance(xyz):
-    """Largest distance between two atoms' centres, angstrom."""
+    """Largest distance between two atoms' centres, angstrom.
+
+    >>> round(float(largest_distance(np.array([[0, 0, 0], [2.0, 2, 2], [1, 1, 0]]))), 4)
+    3.4641
+    """
     if len(xyz) < 2:
         return 0.0
     try:
@@ -37,6 +46,10 @@ def depths(xyz, nearest_A):
     The surface bounds the alpha shape: Delaunay tetrahedra whose sphere is smaller than 0.9 nearest-neighbour
     distances. Facets stay flat, edges sharp, a single atom on a facet lifts the surface around itself only. Vacancies
     inside are no surface: only holes that open to the outside are. NaN where there is no such body.
+
+    >>> below = depths(xyz, 2.775)
+    >>> int((below == 0).sum()), round(float(below.max()), 1)
+    (122, 6.8)
     """
     if len(xyz) < 5:
         return np.full(len(xyz), np.nan)

@@ -44,5 +44,10 @@ def empty_sites(fit, xyz, min_neighbours):
 
 
 def vacancies(xyz, fit):
-    """(m, 3) empty sites, fractions of the cell, with at least two thirds of their neighbours present."""
+    """(m, 3) empty sites, fractions of the cell, with at least two thirds of their neighbours present.
+
+    >>> holed = np.delete(xyz, np.linalg.norm(xyz, axis=1).argmin(), axis=0)
+    >>> len(vacancies(holed, fit_lattice(holed, "fcc", a)))
+    1
+    """
     return empty_sites(fit, xyz, CROWDED[fit.system])
