@@ -67,20 +67,26 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True,
-    on_round=None,
+    retest=True, grow=True, on_round=None, in_time=True,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
         (retest) and atoms are added and removed (grow)
     on_round : called with (round, Solution, numbers) after each round
+    in_time : whether frames follow each other; unrelated views are refined each by itself, and branches, loans and
+        bad stretches are not asked for
     returns Solution and the list of numbers a round
     """
     rows = np.unique(np.linspace(0, len(frames) - 1, min(PROFILE_FRAMES, len(frames))).astype(int))
     R, s, a, gain = solution.rotation, solution.shift_A, solution.amplitude, solution.gain
     xyz, o, step = solution.xyz_A, solution.occupancy, solution.step_deg
     history = []
+
+    def polished(iterations):
+        walk = {"walk_deg": step, "box_A": box_A, "gap": gap} if in_time else {}
+        return polish(filtered, xyz, o, K, R, s, a, iterations, **walk)
+
     turn, last = 0, rounds
     while turn < last:
         profile, factor = joint.fit_profile(
@@ -90,9 +96,7 @@ def refine(
         filtered = filter_frames(frames, pixel_A, profile)
         K = overlap(profile, profile, pixel_A)
         if turn == 0:
-            R, s, a, gain, sigma = polish(
-                filtered, xyz, o, K, R, s, a, 3, walk_deg=step, box_A=box_A, gap=gap
-            )
+            R, s, a, gain, sigma = polished(3)
         before = xyz
         for _ in range(2):
             xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
@@ -103,22 +107,20 @@ def refine(
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
         o, a = o / level, a * level
-        R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a, 4, walk_deg=step, box_A=box_A, gap=gap)
-        step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
-        changed = 0.0
-        if retest and turn == 0 and group is not None:
+        R, s, a, gain, sigma = polished(4)
+        if in_time:
+            step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
+        changed, lent, mended = 0.0, 0, 0
+        if in_time and retest and turn == 0 and group is not None:
             R, s, flips, _ = segment_test(filtered, xyz, o, K, R, s, a, box_A, group, slips, step, gap=gap)
             changed = float(flips.mean())
             if changed:
-                R, s, a, gain, sigma = polish(
-                    filtered, xyz, o, K, R, s, a, 3, walk_deg=step, box_A=box_A, gap=gap
-                )
-        R, s, a, gain, lent = borrow(filtered, xyz, o, K, R, s, a, gain, box_A, step)
-        R, s, a, gain, mended = mend(filtered, xyz, o, K, R, s, a, gain, box_A, step)
+                R, s, a, gain, sigma = polished(3)
+        if in_time:
+            R, s, a, gain, lent = borrow(filtered, xyz, o, K, R, s, a, gain, box_A, step)
+            R, s, a, gain, mended = mend(filtered, xyz, o, K, R, s, a, gain, box_A, step)
         if lent or mended:
-            R, s, a, gain, sigma = polish(
-                filtered, xyz, o, K, R, s, a, 2, walk_deg=step, box_A=box_A, gap=gap
-            )
+            R, s, a, gain, sigma = polished(2)
         numbers = {
             "n_atoms": len(xyz),
             "added": added,
@@ -130,7 +132,7 @@ def refine(
             "frames_relabelled": changed,
             "frames_mended": int(lent),
             "stretches_mended": int(mended),
-            "stretches_left": len(bad_stretches(R, step)),
+            "stretches_left": len(bad_stretches(R, step)) if in_time else 0,
             "step_deg": step,
         }
         history.append(numbers)

@@ -1,0 +1,271 @@
+"""Poses and atoms from a model that the user gives: for particles that are not one crystal, or views without time.
+
+Every frame is searched by itself over all orientations against the model (`perrin.poses.candidates`). Where frames
+follow each other in time, the best path through their candidates is taken, and what is bad on it is tracked anew; the
+atoms are then refined jointly with the poses, as after the lattice path. Profile and amplitude are learned from some
+frames first.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from perrin.atoms.detect import detect_atoms
+from perrin.atoms.joint import fit_profile
+from perrin.atoms.sites import nonnegative_solution, point_equations
+from perrin.files.coordinates import read_coordinates
+from perrin.files.errors import InputError
+from perrin.files.maps import read_map
+from perrin.imaging.blobs import Filtered, filter_frames, model_norms, read
+from perrin.imaging.lattice import nearest_distance, volume_per_atom
+from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.rotations import angles_between, matrices
+from perrin.imaging.symmetry import own_rotations, same_images
+from perrin.poses.candidates import drawn_density, refined, searched
+from perrin.poses.linking import lifted, linked
+from perrin.poses.polish import polish
+from perrin.poses.relabel import segment_test
+from perrin.poses.stretches import borrow, mend
+from perrin.rounds.coupled import mean_lattice_constant
+from perrin.rounds.leftover import unexplained_share
+from perrin.rounds.lock import WIDTH_A
+from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg, refine
+from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, OCCUPANCY_SD, check, overall, stretch_share
+from perrin.rounds.volume import profile_from
+
+log = logging.getLogger("perrin")
+
+LEARNING = 32  # frames from which profile and amplitude are learned
+REACH_A = 1.8  # of shifts about the tracked centre, which errs by 0.3 to 0.6 A an axis
+FIRST_STEP_DEG = 5.0
+AGREE_DEG = 5.0
+UNRELATED_DEG = 126.5  # mean angle between random orientations
+ROUNDS = 3
+APART_A = 1.2  # between a given atom and all refined ones: it was not there most of the time
+GAIN = 40.0, 25.0  # the best of all poses explains some 17 nats of an empty frame
+UNEXPLAINED = 0.08, 0.4
+ALONE = 0.35, 0.1
+MAPS = (".mrc", ".map", ".ccp4")
+
+
+def read_start(path, element, box_px, pixel_A):
+    """(n, 3) atoms of the model or map that a user gives, their centroid at the origin, angstrom.
+
+    path : coordinates that `perrin.files.coordinates` reads, or a map (.mrc, .map, .ccp4) that shows single atoms
+    InputError, one sentence: no such file, not readable, another element, too few atoms, larger than the box
+    """
+    if str(path).lower().endswith(MAPS):
+        xyz = detect_atoms(read_map(path), element).xyz_A
+    else:
+        models = read_coordinates(path, element)
+        if len(models) > 1:
+            log.info("%s: the first of %d models is taken", path, len(models))
+        xyz = models[0].xyz_A
+    if len(xyz) < LEAST_ATOMS:
+        raise InputError(
+            f"{path}: start_model shows {len(xyz)} atoms of {element}, at least {LEAST_ATOMS} are needed; give "
+            "coordinates, or a map that shows single atoms"
+        )
+    xyz = xyz - xyz.mean(0)
+    reach, room = float(np.linalg.norm(xyz, axis=1).max()), box_px / 2 * pixel_A
+    if reach > room:
+        raise InputError(
+            f"{path}: start_model reaches {reach:.1f} A from its centre, the particle's box ends at {room:.1f} A; "
+            "give positions in angstrom, the right particle, or a larger box_px in the sample sheet"
+        )
+    return xyz
+
+
+def average_from_model(data, metal, xyz_A, views="continuous"):
+    """Poses of all frames against a given model, and its atoms refined.
+
+    data : Frames; metal : Element; xyz_A (n, 3) : the model, its centroid at the origin
+    views : "continuous", frames follow each other; "unrelated", every frame is by itself
+    returns Solution, facts (dict), verdict, why
+    """
+    in_time = views == "continuous"
+    own = own_rotations(xyz_A)
+    log.info("the model turns onto itself in %d ways, its inverted image in %d", *map(len, own))
+    a_A = mean_lattice_constant(xyz_A, metal.symbol)
+    facts = {
+        "method": "start_model",
+        "views": views,
+        "system": metal.system,
+        "a_A": a_A,
+        "radius_A": float((3 * len(xyz_A) * volume_per_atom(metal.system, a_A) / (4 * np.pi)) ** (1 / 3)),
+        "own_rotations": len(own[0]),
+    }
+    try:
+        profile, amplitude = learned(data, xyz_A)
+    except ValueError:  # of fit_profile: the frames show no atom where the model has its own
+        nothing = _solution(xyz_A, Profile.gaussian(WIDTH_A, HIGHPASS), _nowhere(len(data)), UNRELATED_DEG)
+        return nothing, facts, "failed", "no pose of the given model has atoms where the frames show them"
+    found = candidates(data, xyz_A, profile, amplitude)
+    alone = best_alone(found)
+    if in_time:
+        solution = followed(data, xyz_A, profile, found, own)
+    else:
+        solution = _solution(xyz_A, profile, alone, UNRELATED_DEG)
+    solution, history = refine(
+        data.images, data.pixel_A, solution, data.box_A, np.concatenate(own), np.zeros((1, 3)),
+        nearest_distance(metal.system, a_A), ROUNDS, data.gap, in_time=in_time,
+    )  # fmt: skip
+    facts["rounds"] = history
+    checks = _checks(data, solution, angles_to(solution.rotation, alone[0], own), in_time)
+    facts["checks"] = checks
+    facts["nats_per_frame"] = float(solution.gain.mean())
+    return with_given_atoms(data, solution, xyz_A), facts, *overall(checks)
+
+
+def _checks(data, solution, away, in_time):
+    """Whether the frames are of this model: what it leaves of their power, and poses found twice.
+
+    away (f,) : radians from the refined pose to the one that the frame by itself had been given
+    """
+    o = solution.occupancy
+    checks = [
+        check("gain", solution.gain.mean(), *GAIN, "nats a frame above an empty frame", above=True),
+        check("occupancy_sd", o.std(), *OCCUPANCY_SD, "spread of occupancies"),
+    ]
+    left = unexplained_share(data.images, data.pixel_A, solution)
+    if np.isfinite(left):
+        words = "share of the particle's power that the model leaves unexplained"
+        checks.append(check("unexplained", left, *UNEXPLAINED, words))
+    if in_time:
+        agree = np.mean(away < np.radians(AGREE_DEG))
+        words = f"share of frames that by themselves are within {AGREE_DEG:g} degrees of their path"
+        checks.append(check("alone", agree, *ALONE, words, above=True))
+        share = stretch_share(solution.rotation, solution.step_deg)
+        checks.append(check("jumps", share, *JUMPS, "share of frames between jumps of orientation"))
+    return checks
+
+
+def present(solution):
+    """The solution with the atoms alone that are there most of the time: a model for fine questions."""
+    there = solution.occupancy > 0.5
+    return replace(solution, xyz_A=solution.xyz_A[there], occupancy=solution.occupancy[there])
+
+
+def with_given_atoms(data, solution, xyz_A):
+    """The refined atoms and those of the given model that were not seen always: each with its mean occupancy."""
+    apart, _ = cKDTree(solution.xyz_A).query(xyz_A)
+    every = np.concatenate([solution.xyz_A, xyz_A[apart > APART_A]])
+    K = overlap(solution.profile, solution.profile, data.pixel_A)
+    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+    poses = solution.rotation, solution.shift_A, solution.amplitude
+    o = nonnegative_solution(*point_equations(filtered, every, *poses, K))
+    return replace(solution, xyz_A=every, occupancy=o / np.median(o[: len(solution.xyz_A)]))
+
+
+def window_from_model(data, start, facts, around_A, n_rounds):
+    """Atoms of one window, from the poses and the atoms of the whole trajectory.
+
+    data : Frames; start : Poses of these frames; facts : of lattice.json; around_A (n, 3): atoms ever seen
+    returns Solution, history (one dict a round)
+    """
+    profile, in_time = profile_from(facts["profile"]), facts["views"] == "continuous"
+    poses = matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude)
+    K = overlap(profile, profile, data.pixel_A)
+    o = nonnegative_solution(
+        *point_equations(filter_frames(data.images, data.pixel_A, profile), around_A, *poses, K)
+    )
+    plateau = np.median(np.sort(o)[len(o) // 2 :])
+    there = o > 0.5 * plateau
+    first = Solution(
+        poses[0], poses[1], poses[2] * plateau, np.zeros(len(data)), np.radians(start.sigma_deg), around_A[there],
+        np.minimum(o[there] / plateau, 1.2), profile, float(facts["step_deg"]),
+    )  # fmt: skip
+    if there.sum() < LEAST_ATOMS:
+        return first, []
+    nearest_A = nearest_distance(facts["system"], facts["a_A"])
+    group = np.concatenate(own_rotations(first.xyz_A))
+    return refine(
+        data.images, data.pixel_A, first, data.box_A, group, np.zeros((1, 3)), nearest_A, n_rounds, data.gap,
+        in_time=in_time,
+    )  # fmt: skip
+
+
+def learned(data, xyz_A):
+    """Profile of an atom and amplitude of the frames, from some frames searched and refined in turn."""
+    rows = np.unique(np.linspace(0, len(data) - 1, min(LEARNING, len(data))).astype(int))
+    few = data.images[rows]
+    profile, amplitude = Profile.gaussian(WIDTH_A, HIGHPASS), None
+    o = np.ones(len(xyz_A))
+    for _ in range(3):
+        density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
+        found = searched(few, data.centre_A[rows], density, _radius(xyz_A), REACH_A, amplitude)
+        filtered, K = filter_frames(few, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
+        if amplitude is None:
+            every = Filtered(filtered.coefficient[found[0]], filtered.step_A, filtered.centre)
+            seen = read(every, xyz_A, *found[1:3]).sum(1) / model_norms(xyz_A, o, found[1], K)
+            amplitude = float(np.median(np.maximum.reduceat(seen, np.unique(found[0], return_index=True)[1])))
+        frame, R, s, a, gain = refined(filtered, (xyz_A, o, K), found, amplitude, keep=1)
+        sure = gain >= np.median(gain)
+        profile, factor = fit_profile(
+            few[frame[sure]], data.pixel_A, HIGHPASS, xyz_A, o, R[sure], s[sure], a[sure]
+        )
+        amplitude = float(np.median(a[sure]) * factor)
+        log.info("%d frames by themselves: %.1f nats, amplitude %.2f", len(few), gain.mean(), amplitude)
+    return profile, amplitude
+
+
+def candidates(data, xyz_A, profile, amplitude):
+    """The poses that each frame by itself may have: frame, rotation, shift_A, amplitude, gain; best first."""
+    o = np.ones(len(xyz_A))
+    density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
+    found = searched(data.images, data.centre_A, density, _radius(xyz_A), REACH_A, amplitude)
+    filtered, K = filter_frames(data.images, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
+    return refined(filtered, (xyz_A, o, K), found, amplitude)
+
+
+def best_alone(found):
+    """The best candidate of every frame: rotation, shift_A, amplitude, gain."""
+    first = np.unique(found[0], return_index=True)[1]
+    return tuple(column[first] for column in found[1:])
+
+
+def followed(data, xyz_A, profile, found, own):
+    """The Solution along the best path through the candidates, its bad stretches tracked anew."""
+    frame, rotation, shift, amplitude, gain = found
+    place, step = shift + data.box_A[frame], FIRST_STEP_DEG
+    for _ in range(3):
+        path = linked(frame, rotation, place, gain, data.gap, step, own)
+        R = lifted(rotation[path], own)
+        step = float(np.clip(measured_step_deg(R, data.gap), 0.3, 10))
+    s, a, gain = shift[path], amplitude[path], gain[path]
+    o, K = np.ones(len(xyz_A)), overlap(profile, profile, data.pixel_A)
+    filtered = filter_frames(data.images, data.pixel_A, profile)
+    model = (filtered, xyz_A, o, K)
+    options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
+    R, s, changed, _ = segment_test(
+        *model, R, s, a, data.box_A, np.concatenate(own), np.zeros((1, 3)), step, gap=data.gap
+    )
+    R, s, a, gain, sigma = polish(*model, R, s, a, 3, **options)
+    R, s, a, gain, lent = borrow(*model, R, s, a, gain, data.box_A, step)
+    R, s, a, gain, mended = mend(*model, R, s, a, gain, data.box_A, step)
+    R, s, a, gain, sigma = polish(*model, R, s, a, 2, **options)
+    log.info(
+        "path of %.2f deg a frame: %.1f %% of the frames on another branch, %d lent a pose, %d stretches tracked anew",
+        step, 100 * changed.mean(), lent, mended,
+    )  # fmt: skip
+    return Solution(R, s, a, gain, sigma, xyz_A, o, profile, step)
+
+
+def angles_to(rotation, other, own):
+    """(f,) angles, radians, between two paths up to poses of equal image."""
+    return angles_between(same_images(other, own), rotation[:, None]).min(1)
+
+
+def _solution(xyz_A, profile, poses, step_deg):
+    R, s, a, gain = poses
+    return Solution(R, s, a, gain, np.full(len(R), np.nan), xyz_A, np.ones(len(xyz_A)), profile, step_deg)
+
+
+def _nowhere(count):
+    return np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 2)), np.ones(count), np.zeros(count)
+
+
+def _radius(xyz_A):
+    return float(np.linalg.norm(xyz_A, axis=1).max())
