@@ -195,7 +195,8 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
     average3d(
         **given, **named(tmp_path, denoised="clean.mrcs", particle_json="particle.json", **outputs),
         element="Pt", frame_rate_hz=400, seed=1, method="continuity", match_frames="clean", continuity_frames="clean",
-        rounds=1, iterations=1, window_frames=40, polarity="bright", hand="depth", start_model=None, views="continuous", **MAPS,
+        rounds=1, iterations=1, window_frames=40, polarity="bright", hand="depth",
+        start_model=None, views="continuous", **MAPS,
     )  # fmt: skip
     facts = json.loads((tmp_path / "lattice.json").read_text())
     assert facts["verdict"] == "failed" and "nats" in facts["why"]

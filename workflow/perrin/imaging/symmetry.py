@@ -63,7 +63,7 @@ def _frame(first, second):
 
 
 def _settled(turn, xyz, tree, least, within_A):
-    """The orthogonal map brought to its least squares between partners, the centre left free; None where too few atoms have one."""
+    """The map at its least squares between partners, the centre left free; None where too few atoms have one."""
     inverted, offset = np.linalg.det(turn) < 0, np.zeros(3)
     for _ in range(2):
         away, partner = tree.query(xyz @ turn.T + offset)

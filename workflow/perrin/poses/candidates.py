@@ -1,16 +1,18 @@
 """All poses that a frame by itself might have against a given model: searched over all orientations, refined, ranked.
 
 Nothing is assumed of symmetry or of neighbours. Projections along a spiral of directions are compared with the frame
-at all in-plane angles and shifts (`perrin.poses.matching`); the best are refined against the model's atoms, first
-all of them a little, then the best distinct ones.
+at all in-plane angles and shifts (`perrin.poses.matching`); the best are refined, first
+against the map in the band of the search, then, the best distinct ones, against the model's atoms.
 """
 
 import numpy as np
 
 from perrin.files.records import Map
 from perrin.imaging.grids import fibonacci_sphere
+from perrin.imaging.fourier import half_plane, image_coefficients
 from perrin.imaging.rotations import angles_between
 from perrin.imaging.slices import TRILINEAR, padded_transform
+from perrin.poses.map_fit import fit_poses
 from perrin.poses.matching import beam_rotations, centred_masked, coarse_search, in_plane, shift_grid
 from perrin.poses.polar import norms, reference_spectra, ring_samples, rings
 from perrin.poses.polish import polish
@@ -19,7 +21,9 @@ from perrin.progress import progress
 BAND_A = (3.0, 1.3)  # the reflections of close-packed metals down to {220}
 TILT_A = 0.9  # between neighbouring directions, how far the outermost atom moves
 SHIFT_STEP_A = 0.5
-FIRST = 40  # coarse candidates that are refined
+COARSE = 160  # places on the grid that are refined against the map: it is too wide for the right one to come first
+STEPS = 4
+FIRST = 40  # of them that are refined against atoms
 CHUNK = 256
 SAME_DEG, SAME_A = 3.0, 0.6  # poses nearer than that are one
 
@@ -52,9 +56,8 @@ def searched(images, centre_A, density, radius_A, reach_A, amplitude=None, keep=
     grid = rings(n, pixel, band_A, mask / pixel / 2, "polar" if amplitude is None else "area")
     directions = int(np.clip(4 * np.pi * (radius_A / TILT_A) ** 2, 500, 8000))
     turned = beam_rotations(fibonacci_sphere(directions))
-    references = reference_spectra(
-        padded_transform(density.data, pixel, band_A, TRILINEAR), turned, grid, amplitude
-    )
+    transform, plane = padded_transform(density.data, pixel, band_A, TRILINEAR), half_plane(n, pixel, band_A)
+    references = reference_spectra(transform, turned, grid, amplitude)
     shifts = shift_grid(reach_A, SHIFT_STEP_A)
     rows, rotation, shift, score = [], [], [], []
     for first in progress(range(0, len(images), CHUNK), "frames searched (in chunks)"):
@@ -62,12 +65,18 @@ def searched(images, centre_A, density, radius_A, reach_A, amplitude=None, keep=
         frames = centred_masked(images[part], centre[part], pixel, mask)
         samples = ring_samples(frames, grid)
         length = norms(samples, grid) if amplitude is None else np.ones(len(frames))
-        d, angle, s, value = coarse_search(samples, length, references, grid, shifts / pixel, keep)
-        here = np.repeat(np.arange(first, part.stop), d.shape[1])
-        rows.append(here)
-        rotation.append(in_plane(2 * np.pi / grid.turns * angle.ravel()) @ turned[d.ravel()])
-        shift.append(shifts[s.ravel()] + centre[here])
-        score.append(value.ravel())
+        d, angle, s, _ = coarse_search(samples, length, references, grid, shifts / pixel, COARSE)
+        here = np.repeat(np.arange(len(frames)), d.shape[1])
+        R, s, value = fit_poses(
+            image_coefficients(frames, plane), here, transform, plane,
+            in_plane(2 * np.pi / grid.turns * angle.ravel()) @ turned[d.ravel()], shifts[s.ravel()],
+            STEPS, polar=amplitude is None, amplitude=amplitude,
+        )  # fmt: skip
+        best = distinct(here, R, s, value, keep)
+        rows.append(first + here[best])
+        rotation.append(R[best])
+        shift.append(s[best] + centre[rows[-1]])
+        score.append(value[best])
     return tuple(np.concatenate(column) for column in (rows, rotation, shift, score))
 
 
