@@ -8,10 +8,11 @@ against the map in the band of the search, then, the best distinct ones, against
 import numpy as np
 
 from perrin.files.records import Map
-from perrin.imaging.grids import fibonacci_sphere
 from perrin.imaging.fourier import half_plane, image_coefficients
+from perrin.imaging.grids import fibonacci_sphere
 from perrin.imaging.rotations import angles_between
 from perrin.imaging.slices import TRILINEAR, padded_transform
+from perrin.imaging.symmetry import moved_images
 from perrin.poses.map_fit import fit_poses
 from perrin.poses.matching import beam_rotations, centred_masked, coarse_search, in_plane, shift_grid
 from perrin.poses.polar import norms, reference_spectra, ring_samples, rings
@@ -21,8 +22,11 @@ from perrin.progress import progress
 BAND_A = (3.0, 1.3)  # the reflections of close-packed metals down to {220}
 TILT_A = 0.9  # between neighbouring directions, how far the outermost atom moves
 SHIFT_STEP_A = 0.5
-COARSE = 160  # places on the grid that are refined against the map: it is too wide for the right one to come first
+COARSE = (
+    160  # places on the grid that are refined against the map: it is too wide for the right one to come first
+)
 STEPS = 4
+ASKED = 3  # poses that are offered all those of nearly equal image
 FIRST = 40  # of them that are refined against atoms
 CHUNK = 256
 SAME_DEG, SAME_A = 3.0, 0.6  # poses nearer than that are one
@@ -42,12 +46,16 @@ def drawn_density(xyz_A, occupancy, profile, box_px, pixel_A):
     return Map((volume / pixel_A**3).astype(np.float32), pixel_A)
 
 
-def searched(images, centre_A, density, radius_A, reach_A, amplitude=None, keep=FIRST, band_A=BAND_A):
+def searched(
+    images, centre_A, density, radius_A, reach_A, amplitude=None, own=None, keep=FIRST, band_A=BAND_A
+):
     """The best orientations and shifts of each frame by itself, on a grid.
 
     images : (f, n, n) float32, unit noise; centre_A : (f, 2) where the body's origin is about
     density : Map; radius_A : of the particle; reach_A : largest shift from centre_A
     amplitude : None, normalised correlation; or of the density's projections, for all frames: likelihood
+    own : Motions of the model onto itself; the best poses are then offered all their nearly equal ones, of which the
+        search may have missed the right one
     returns frame (c,), rotation (c, 3, 3), shift_A (c, 2), score (c,); `keep` candidates a frame, best first
     """
     n, pixel = density.data.shape[0], density.pixel_A
@@ -67,11 +75,16 @@ def searched(images, centre_A, density, radius_A, reach_A, amplitude=None, keep=
         length = norms(samples, grid) if amplitude is None else np.ones(len(frames))
         d, angle, s, _ = coarse_search(samples, length, references, grid, shifts / pixel, COARSE)
         here = np.repeat(np.arange(len(frames)), d.shape[1])
-        R, s, value = fit_poses(
-            image_coefficients(frames, plane), here, transform, plane,
-            in_plane(2 * np.pi / grid.turns * angle.ravel()) @ turned[d.ravel()], shifts[s.ravel()],
-            STEPS, polar=amplitude is None, amplitude=amplitude,
-        )  # fmt: skip
+        given = image_coefficients(frames, plane)
+        fitted = {"iterations": STEPS, "polar": amplitude is None, "amplitude": amplitude}
+        R = in_plane(2 * np.pi / grid.turns * angle.ravel()) @ turned[d.ravel()]
+        R, s, value = fit_poses(given, here, transform, plane, R, shifts[s.ravel()], **fitted)
+        if own is not None and len(own) > 1:
+            few = distinct(here, R, s, value, ASKED)
+            every = [column.reshape(-1, *column.shape[2:]) for column in moved_images(R[few], s[few], own)]
+            also = np.repeat(here[few], len(own))
+            more = fit_poses(given, also, transform, plane, *every, **fitted)
+            here, (R, s, value) = np.r_[here, also], map(np.concatenate, zip((R, s, value), more))
         best = distinct(here, R, s, value, keep)
         rows.append(first + here[best])
         rotation.append(R[best])

@@ -22,11 +22,10 @@ from perrin.imaging.blobs import Filtered, filter_frames, model_norms, read
 from perrin.imaging.lattice import nearest_distance, volume_per_atom
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, matrices
-from perrin.imaging.symmetry import own_rotations, same_images
+from perrin.imaging.symmetry import moved_images, own_motions, same_images
 from perrin.poses.candidates import drawn_density, refined, searched
 from perrin.poses.linking import lifted, linked
 from perrin.poses.polish import polish
-from perrin.poses.relabel import segment_test
 from perrin.poses.stretches import borrow, mend
 from perrin.rounds.coupled import mean_lattice_constant
 from perrin.rounds.leftover import unexplained_share
@@ -86,8 +85,10 @@ def average_from_model(data, metal, xyz_A, views="continuous"):
     returns Solution, facts (dict), verdict, why
     """
     in_time = views == "continuous"
-    own = own_rotations(xyz_A)
-    log.info("the model turns onto itself in %d ways, its inverted image in %d", *map(len, own))
+    own = own_motions(xyz_A)
+    log.info(
+        "the model turns onto itself in %d ways, its inverted image in %d", own.proper, len(own) - own.proper
+    )
     a_A = mean_lattice_constant(xyz_A, metal.symbol)
     facts = {
         "method": "start_model",
@@ -95,21 +96,21 @@ def average_from_model(data, metal, xyz_A, views="continuous"):
         "system": metal.system,
         "a_A": a_A,
         "radius_A": float((3 * len(xyz_A) * volume_per_atom(metal.system, a_A) / (4 * np.pi)) ** (1 / 3)),
-        "own_rotations": len(own[0]),
+        "own_rotations": own.proper,
     }
     try:
-        profile, amplitude = learned(data, xyz_A)
+        profile, amplitude = learned(data, xyz_A, own)
     except ValueError:  # of fit_profile: the frames show no atom where the model has its own
         nothing = _solution(xyz_A, Profile.gaussian(WIDTH_A, HIGHPASS), _nowhere(len(data)), UNRELATED_DEG)
         return nothing, facts, "failed", "no pose of the given model has atoms where the frames show them"
-    found = candidates(data, xyz_A, profile, amplitude)
+    found = candidates(data, xyz_A, profile, amplitude, own)
     alone = best_alone(found)
     if in_time:
         solution = followed(data, xyz_A, profile, found, own)
     else:
         solution = _solution(xyz_A, profile, alone, UNRELATED_DEG)
     solution, history = refine(
-        data.images, data.pixel_A, solution, data.box_A, np.concatenate(own), np.zeros((1, 3)),
+        data.images, data.pixel_A, solution, data.box_A, own.rotation, np.zeros((1, 3)),
         nearest_distance(metal.system, a_A), ROUNDS, data.gap, in_time=in_time,
     )  # fmt: skip
     facts["rounds"] = history
@@ -180,14 +181,14 @@ def window_from_model(data, start, facts, around_A, n_rounds):
     if there.sum() < LEAST_ATOMS:
         return first, []
     nearest_A = nearest_distance(facts["system"], facts["a_A"])
-    group = np.concatenate(own_rotations(first.xyz_A))
+    group = own_motions(first.xyz_A).rotation
     return refine(
         data.images, data.pixel_A, first, data.box_A, group, np.zeros((1, 3)), nearest_A, n_rounds, data.gap,
         in_time=in_time,
     )  # fmt: skip
 
 
-def learned(data, xyz_A):
+def learned(data, xyz_A, own):
     """Profile of an atom and amplitude of the frames, from some frames searched and refined in turn."""
     rows = np.unique(np.linspace(0, len(data) - 1, min(LEARNING, len(data))).astype(int))
     few = data.images[rows]
@@ -195,7 +196,7 @@ def learned(data, xyz_A):
     o = np.ones(len(xyz_A))
     for _ in range(3):
         density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
-        found = searched(few, data.centre_A[rows], density, _radius(xyz_A), REACH_A, amplitude)
+        found = searched(few, data.centre_A[rows], density, _radius(xyz_A), REACH_A, amplitude, own)
         filtered, K = filter_frames(few, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
         if amplitude is None:
             every = Filtered(filtered.coefficient[found[0]], filtered.step_A, filtered.centre)
@@ -211,11 +212,11 @@ def learned(data, xyz_A):
     return profile, amplitude
 
 
-def candidates(data, xyz_A, profile, amplitude):
+def candidates(data, xyz_A, profile, amplitude, own):
     """The poses that each frame by itself may have: frame, rotation, shift_A, amplitude, gain; best first."""
     o = np.ones(len(xyz_A))
     density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
-    found = searched(data.images, data.centre_A, density, _radius(xyz_A), REACH_A, amplitude)
+    found = searched(data.images, data.centre_A, density, _radius(xyz_A), REACH_A, amplitude, own)
     filtered, K = filter_frames(data.images, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
     return refined(filtered, (xyz_A, o, K), found, amplitude)
 
@@ -232,23 +233,26 @@ def followed(data, xyz_A, profile, found, own):
     place, step = shift + data.box_A[frame], FIRST_STEP_DEG
     for _ in range(3):
         path = linked(frame, rotation, place, gain, data.gap, step, own)
-        R = lifted(rotation[path], own)
+        R, s = lifted(rotation[path], shift[path], own)
         step = float(np.clip(measured_step_deg(R, data.gap), 0.3, 10))
-    s, a, gain = shift[path], amplitude[path], gain[path]
+    a = amplitude[path]
     o, K = np.ones(len(xyz_A)), overlap(profile, profile, data.pixel_A)
     filtered = filter_frames(data.images, data.pixel_A, profile)
     model = (filtered, xyz_A, o, K)
     options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
-    R, s, changed, _ = segment_test(
-        *model, R, s, a, data.box_A, np.concatenate(own), np.zeros((1, 3)), step, gap=data.gap
-    )
+    if len(own) > 1:  # nearly equal is not equal: which of them it is
+        every = (column.reshape(-1, *column.shape[2:]) for column in moved_images(R, s, own))
+        frame, a = np.repeat(np.arange(len(R)), len(own)), np.repeat(a, len(own))
+        R, s, a, gain, _ = polish(*model, *every, a, 1, images=frame, amplitude_mean=float(np.median(a)))
+        path = linked(frame, R, s + data.box_A[frame], gain, data.gap, step, None)
+        R, s, a = R[path], s[path], a[path]
     R, s, a, gain, sigma = polish(*model, R, s, a, 3, **options)
     R, s, a, gain, lent = borrow(*model, R, s, a, gain, data.box_A, step)
     R, s, a, gain, mended = mend(*model, R, s, a, gain, data.box_A, step)
     R, s, a, gain, sigma = polish(*model, R, s, a, 2, **options)
     log.info(
-        "path of %.2f deg a frame: %.1f %% of the frames on another branch, %d lent a pose, %d stretches tracked anew",
-        step, 100 * changed.mean(), lent, mended,
+        "path of %.2f deg a frame, %d frames lent a pose, %d stretches tracked anew, %.1f nats a frame",
+        step, lent, mended, gain.mean(),
     )  # fmt: skip
     return Solution(R, s, a, gain, sigma, xyz_A, o, profile, step)
 
