@@ -11,7 +11,7 @@ from perrin.files.elements import element
 from perrin.files.errors import InputError
 from perrin.files.maps import write_map
 from perrin.imaging.rotations import angles_between, quaternions
-from perrin.imaging.symmetry import own_rotations
+from perrin.imaging.symmetry import own_motions
 from perrin.rounds.given import angles_to, average_from_model, read_start
 from perrin.rounds.injected import mutual_pairs
 from perrin.simulate.images import RINGED, simulate_boxes
@@ -49,7 +49,7 @@ def test_an_icosahedron_is_followed_and_refined(views):
     true = ICOSAHEDRON + rng.normal(0, 0.06, ICOSAHEDRON.shape)
     data, rotation = filmed(true, 7, views == "continuous")
     solution, facts, verdict, why = average_from_model(data, element("Pt"), ICOSAHEDRON, views)
-    own = own_rotations(ICOSAHEDRON)
+    own = own_motions(ICOSAHEDRON)
     error = np.degrees(angles_to(rotation, solution.rotation, own))
     assert np.mean(error < 5) >= 0.97
     assert verdict == "good", why
