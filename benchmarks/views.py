@@ -3,7 +3,7 @@
     python benchmarks/views.py DATA_FOLDER [--start model lattice] [--poses FOLDER]
 
 DATA_FOLDER holds movie, metadata.tsv (a row per polarity) and truth/ (frames.csv, atoms_state1.csv). `model`: the true
-atoms are the model that a user gives (`perrin.rounds.given`), and neither continuity nor refinement of the atoms takes
+atoms are the model that a user gives (`perrin.rounds.follow`), and neither continuity nor refinement of the atoms takes
 part. `lattice`: nothing is given but the element. Lattice constant and radius are those with which the frames are
 explained best, one by one (`perrin.poses.evidence`); poses are taken against a ball of lattice sites; which of the 48
 poses of equal lattice each frame has, and which slip, is then asked of a model of the sites' occupancies, that is made
@@ -39,7 +39,7 @@ from perrin.imaging.rotations import angles_between, quaternions  # noqa: E402
 from perrin.imaging.symmetry import own_motions  # noqa: E402
 from perrin.poses import evidence  # noqa: E402
 from perrin.poses.polish import polish  # noqa: E402
-from perrin.rounds import given, lock  # noqa: E402
+from perrin.rounds import follow, lock  # noqa: E402
 
 COLUMNS = [
     "start",
@@ -95,8 +95,8 @@ def from_model(data, row, atoms):
     centroid = atoms.mean(0)
     xyz = atoms - centroid
     own = own_motions(xyz)
-    profile, amplitude = given.learned(data, xyz, own)
-    R, s, a, gain = given.best_alone(given.candidates(data, xyz, profile, amplitude, own))
+    profile, amplitude = follow.learned(data, xyz, own)
+    R, s, a, gain = follow.best_alone(follow.candidates(data, xyz, profile, amplitude, own))
     _, change, _ = depth_profiles(row.element, row.polarity, profile)
     g, H = hand_evidence(data.images, data.pixel_A, xyz, np.ones(len(xyz)), R, s, a, profile, change)
     print(
@@ -236,8 +236,8 @@ def from_lattice(data, row, true, metal, starts=4):
     crystal = _crystal_of(true, nodes, group)
     line(f"lattice {a_A:.2f} A, ball {radius:.0f} A: evidence on a grid", row, true @ crystal, nodes, group)
     ball = sites(metal.system, a_A, radius)
-    profile, amplitude = given.learned(data, ball, None)
-    R, s, a, gain = given.best_alone(given.candidates(data, ball, profile, amplitude, None))
+    profile, amplitude = follow.learned(data, ball, None)
+    R, s, a, gain = follow.best_alone(follow.candidates(data, ball, profile, amplitude, None))
     crystal = _crystal_of(true, R, group)
     line("refined on a ball of sites", row, true @ crystal, R, group)
     points = sites(metal.system, a_A, radius + 3.5)
@@ -263,11 +263,9 @@ def from_lattice(data, row, true, metal, starts=4):
             pose, shift, level, gain, _ = polish(*model, pose, shift, level, 6)
             share, median, _, _ = consistent(pose, true, group)
             best = share, median, int(keep.sum()), float(gain.mean())
-        print(
-            f"| lattice, {name} | {row.polarity} | {len(true)} | one solution {100 * best[0]:.0f} | | | | {best[1]:.1f}, "
-            f"{best[2]} sites, {best[3]:.0f} nats a frame |",
-            flush=True,
-        )
+        cells = [f"lattice, {name}", row.polarity, str(len(true)), f"{100 * best[0]:.0f}", "", "", ""]
+        print("| " + " | ".join([*cells, f"{best[1]:.1f}"]) + " |", flush=True)
+        print(f"{name}: {best[2]} sites, {best[3]:.0f} nats a frame", file=sys.stderr)
 
 
 def _crystal_of(true, found, group):

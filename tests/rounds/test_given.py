@@ -1,5 +1,8 @@
 """A start from a given model: a particle that is no crystal is solved, a wrong model is not believed."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.cluster import Icosahedron, Octahedron
@@ -7,13 +10,22 @@ from scipy.spatial.transform import Rotation
 
 from perrin.atoms.density import simulate_density
 from perrin.files.accepted import Frames
+from perrin.files.atomic import write_json
 from perrin.files.elements import element
 from perrin.files.errors import InputError
 from perrin.files.maps import write_map
-from perrin.imaging.rotations import angles_between, quaternions
+from perrin.files.models import read_atoms
+from perrin.files.poses import read_poses
+from perrin.files.stacks import write_stack
+from perrin.files.tables import write_table
+from perrin.imaging.grids import HALF_TURN
+from perrin.imaging.rotations import angles_between, matrices, quaternions
 from perrin.imaging.symmetry import own_motions
-from perrin.rounds.given import angles_to, average_from_model, read_start
+from perrin.rounds.average3d import average3d
+from perrin.rounds.follow import angles_to
+from perrin.rounds.given import average_from_model, read_start
 from perrin.rounds.injected import mutual_pairs
+from perrin.rounds.window3d import window3d
 from perrin.simulate.images import RINGED, simulate_boxes
 
 PIXEL, N, FRAMES, CONTRAST = 0.358, 64, 80, 1.3
@@ -42,22 +54,89 @@ def filmed(atoms, seed, in_time):
     return Frames(images, number, number, box, tracked, np.ones(FRAMES), PIXEL), rotation
 
 
-@pytest.mark.parametrize("views", ["continuous", "unrelated"])
-def test_an_icosahedron_is_followed_and_refined(views):
-    """Would catch poses that need a lattice, frames given the wrong one of equal images, or atoms left unrefined."""
+SUFFIX = {
+    "map": ".mrc",
+    "half1": ".mrc",
+    "half2": ".mrc",
+    "clean": ".mrcs",
+    "denoised": ".mrcs",
+    "poses": ".star",
+}
+SUFFIX |= dict.fromkeys(("coverage", "lattice", "profile", "particle_json"), ".json")
+
+
+def named(folder, *names):
+    """Paths of files by the stages' names for them."""
+    return {name: str(folder / (name + SUFFIX.get(name, ".csv"))) for name in names}
+
+
+def written(folder, data, atoms):
+    """The files of a trajectory as the stages before leave them, and the model."""
+    for stack in ("clean", "denoised"):
+        write_stack(folder / f"{stack}.mrcs", data.images, PIXEL)
+    columns = ("frame", "x_px", "y_px", "box_x_px", "box_y_px")
+    track = dict(zip(columns, (data.number, *data.centre_A.T / PIXEL, *np.zeros((2, FRAMES), int))))
+    write_table(folder / "tracks.csv", track, {name: ("", name) for name in columns})
+    judged = {"frame": data.number, "accepted": np.ones(FRAMES, int)}
+    write_table(folder / "frames.csv", judged, {name: ("", name) for name in judged})
+    write_json(folder / "particle_json.json", {"diameter_A": 13.0, "extent_A": 14.0})
+    lines = [f"Pt {x:.4f} {y:.4f} {z:.4f}" for x, y, z in atoms + 11.0]
+    (folder / "model.xyz").write_text("\n".join([str(len(atoms)), "", *lines]) + "\n")
+
+
+def test_an_icosahedron_goes_through_the_stages(tmp_path):
+    """Would catch poses that need a lattice, a frame that has the wrong one of equal images, atoms left unrefined or
+    taken off by the window's lattice.
+    """
     rng = np.random.default_rng(6)
     true = ICOSAHEDRON + rng.normal(0, 0.06, ICOSAHEDRON.shape)
-    data, rotation = filmed(true, 7, views == "continuous")
-    solution, facts, verdict, why = average_from_model(data, element("Pt"), ICOSAHEDRON, views)
-    own = own_motions(ICOSAHEDRON)
-    error = np.degrees(angles_to(rotation, solution.rotation, own))
+    data, rotation = filmed(true, 7, True)
+    written(tmp_path, data, ICOSAHEDRON)
+    (tmp_path / "window").mkdir()
+    stacks = named(tmp_path, "clean", "denoised", "frames", "tracks")
+    maps = {"half_mode": "blocks", "reconstruction": "nufft", "ridge": 0.2, "iterations": 1}
+    maps |= {
+        "match_frames": "clean",
+        "continuity_frames": "clean",
+        "method": "continuity",
+        "element": "Pt",
+        "seed": 1,
+    }
+    both = ("poses", "poses_csv", "map", "half1", "half2", "coverage")
+    average3d(
+        **stacks, **named(tmp_path, *both, "correlation", "sites", "lattice", "particle_json"), **maps,
+        frame_rate_hz=400, rounds=1, window_frames=40, polarity="bright", hand="depth",
+        start_model=str(tmp_path / "model.xyz"), views="continuous",
+    )  # fmt: skip
+    facts = json.loads((tmp_path / "lattice.json").read_text())
+    assert facts["verdict"] == "good", facts["why"]
+    assert facts["method"] == "start_model" and facts["own_rotations"] == 60
+    window3d(
+        **stacks, **named(tmp_path, "sites", "lattice"), average_poses=str(tmp_path / "poses_csv.csv"),
+        **named(tmp_path / "window", *both, "fsc", "rounds", "draft", "profile"), **maps,
+        first_frame=0, last_frame=FRAMES - 1, n_rounds=3, regularise="none",
+    )  # fmt: skip
+    found = matrices(read_poses(tmp_path / "window" / "poses_csv.csv").quaternion)
+    error = np.degrees(angles_to(rotation, found, own_motions(ICOSAHEDRON)))
     assert np.mean(error < 5) >= 0.97
-    assert verdict == "good", why
-    assert facts["views"] == views and facts["own_rotations"] == 60
-    assert len(solution.xyz_A) == 55
-    if views == "continuous":
-        turned = np.degrees(angles_between(solution.rotation[1:], solution.rotation[:-1]))
-        assert turned.max() < 15, "one branch from the first frame to the last"
+    turned = np.degrees(angles_between(found[1:], found[:-1]))
+    assert turned.max() < 15, "one branch from the first frame to the last"
+    draft = read_atoms(tmp_path / "window" / "draft.csv", N, PIXEL).xyz_A
+    body = np.einsum("fji,fjk->fik", rotation, found)  # the same turn in all frames, up to the hand
+    if np.degrees(angles_between(body, body[0])).max() > 20:
+        body = np.einsum("fji,fjk->fik", rotation, HALF_TURN @ found)
+        draft = -draft
+    placed = draft @ Rotation.from_matrix(body).mean().as_matrix().T
+    assert len(draft) == 55 and len(mutual_pairs(placed - placed.mean(0), true - true.mean(0), 0.25)) == 55
+
+
+def test_views_without_order_are_given_their_poses():
+    """Would catch neighbours that have a say where they are no neighbours."""
+    data, rotation = filmed(ICOSAHEDRON, 7, False)
+    solution, facts, verdict, why = average_from_model(data, element("Pt"), ICOSAHEDRON, "unrelated")
+    error = np.degrees(angles_to(rotation, solution.rotation, own_motions(ICOSAHEDRON)))
+    assert np.mean(error < 5) >= 0.97
+    assert verdict == "good" and facts["views"] == "unrelated", why
 
 
 def test_a_wrong_model_is_not_believed():
@@ -65,6 +144,16 @@ def test_a_wrong_model_is_not_believed():
     data, _ = filmed(ICOSAHEDRON, 8, True)
     *_, verdict, why = average_from_model(data, element("Pt"), CUBOCTAHEDRON)
     assert verdict != "good", why
+
+
+def test_an_empty_field_is_nobody():
+    """Would catch the best of all poses, which explains some of any noise, taken for the particle."""
+    data, _ = filmed(ICOSAHEDRON, 9, True)
+    noise = np.random.default_rng(10).standard_normal(data.images[:40].shape).astype(np.float32)
+    *_, verdict, why = average_from_model(
+        replace(data.take(slice(40)), images=noise), element("Pt"), ICOSAHEDRON
+    )
+    assert verdict == "failed", why
 
 
 def test_models_and_maps_are_read_about_their_centroid(tmp_path):

@@ -13,32 +13,25 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from perrin.atoms.detect import detect_atoms
-from perrin.atoms.joint import fit_profile
 from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.coordinates import read_coordinates
 from perrin.files.errors import InputError
 from perrin.files.maps import read_map
-from perrin.imaging.blobs import Filtered, filter_frames, model_norms, read
+from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import nearest_distance, volume_per_atom
 from perrin.imaging.profile import Profile, overlap
-from perrin.imaging.rotations import angles_between, matrices
-from perrin.imaging.symmetry import moved_images, own_motions, same_images
-from perrin.poses.candidates import drawn_density, refined, searched
-from perrin.poses.linking import lifted, linked
-from perrin.poses.polish import polish
-from perrin.poses.stretches import borrow, mend
+from perrin.imaging.rotations import matrices
+from perrin.imaging.symmetry import own_motions
 from perrin.rounds.coupled import mean_lattice_constant
+from perrin.rounds.follow import angles_to, best_alone, candidates, followed, learned
 from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.lock import WIDTH_A
-from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg, refine
-from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, OCCUPANCY_SD, check, overall, stretch_share
+from perrin.rounds.refine import HIGHPASS, Solution, refine
+from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, overall, stretch_share
 from perrin.rounds.volume import profile_from
 
 log = logging.getLogger("perrin")
 
-LEARNING = 32  # frames from which profile and amplitude are learned
-REACH_A = 1.8  # of shifts about the tracked centre, which errs by 0.3 to 0.6 A an axis
-FIRST_STEP_DEG = 5.0
 AGREE_DEG = 5.0
 UNRELATED_DEG = 126.5  # mean angle between random orientations
 ROUNDS = 3
@@ -100,19 +93,20 @@ def average_from_model(data, metal, xyz_A, views="continuous"):
     }
     try:
         profile, amplitude = learned(data, xyz_A, own)
-    except ValueError:  # of fit_profile: the frames show no atom where the model has its own
+        found = candidates(data, xyz_A, profile, amplitude, own)
+        alone = best_alone(found)
+        if in_time:
+            start = followed(data, xyz_A, profile, found, own)
+        else:
+            start = _solution(xyz_A, profile, alone, UNRELATED_DEG)
+        solution, history = refine(
+            data.images, data.pixel_A, start, data.box_A, own.rotation, np.zeros((1, 3)),
+            nearest_distance(metal.system, a_A), ROUNDS, data.gap, in_time=in_time,
+        )  # fmt: skip
+    except ValueError as error:  # an atom's profile that is not positive
+        log.info("%s", error)
         nothing = _solution(xyz_A, Profile.gaussian(WIDTH_A, HIGHPASS), _nowhere(len(data)), UNRELATED_DEG)
-        return nothing, facts, "failed", "no pose of the given model has atoms where the frames show them"
-    found = candidates(data, xyz_A, profile, amplitude, own)
-    alone = best_alone(found)
-    if in_time:
-        solution = followed(data, xyz_A, profile, found, own)
-    else:
-        solution = _solution(xyz_A, profile, alone, UNRELATED_DEG)
-    solution, history = refine(
-        data.images, data.pixel_A, solution, data.box_A, own.rotation, np.zeros((1, 3)),
-        nearest_distance(metal.system, a_A), ROUNDS, data.gap, in_time=in_time,
-    )  # fmt: skip
+        return nothing, facts, "failed", "the frames do not show atoms where the given model has its own"
     facts["rounds"] = history
     checks = _checks(data, solution, angles_to(solution.rotation, alone[0], own), in_time)
     facts["checks"] = checks
@@ -125,10 +119,9 @@ def _checks(data, solution, away, in_time):
 
     away (f,) : radians from the refined pose to the one that the frame by itself had been given
     """
-    o = solution.occupancy
     checks = [
         check("gain", solution.gain.mean(), *GAIN, "nats a frame above an empty frame", above=True),
-        check("occupancy_sd", o.std(), *OCCUPANCY_SD, "spread of occupancies"),
+        check("atoms", len(solution.xyz_A), LEAST_ATOMS, LEAST_ATOMS, "number of atoms", above=True),
     ]
     left = unexplained_share(data.images, data.pixel_A, solution)
     if np.isfinite(left):
@@ -188,80 +181,6 @@ def window_from_model(data, start, facts, around_A, n_rounds):
     )  # fmt: skip
 
 
-def learned(data, xyz_A, own):
-    """Profile of an atom and amplitude of the frames, from some frames searched and refined in turn."""
-    rows = np.unique(np.linspace(0, len(data) - 1, min(LEARNING, len(data))).astype(int))
-    few = data.images[rows]
-    profile, amplitude = Profile.gaussian(WIDTH_A, HIGHPASS), None
-    o = np.ones(len(xyz_A))
-    for _ in range(3):
-        density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
-        found = searched(few, data.centre_A[rows], density, _radius(xyz_A), REACH_A, amplitude, own)
-        filtered, K = filter_frames(few, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
-        if amplitude is None:
-            every = Filtered(filtered.coefficient[found[0]], filtered.step_A, filtered.centre)
-            seen = read(every, xyz_A, *found[1:3]).sum(1) / model_norms(xyz_A, o, found[1], K)
-            amplitude = float(np.median(np.maximum.reduceat(seen, np.unique(found[0], return_index=True)[1])))
-        frame, R, s, a, gain = refined(filtered, (xyz_A, o, K), found, amplitude, keep=1)
-        sure = gain >= np.median(gain)
-        profile, factor = fit_profile(
-            few[frame[sure]], data.pixel_A, HIGHPASS, xyz_A, o, R[sure], s[sure], a[sure]
-        )
-        amplitude = float(np.median(a[sure]) * factor)
-        log.info("%d frames by themselves: %.1f nats, amplitude %.2f", len(few), gain.mean(), amplitude)
-    return profile, amplitude
-
-
-def candidates(data, xyz_A, profile, amplitude, own):
-    """The poses that each frame by itself may have: frame, rotation, shift_A, amplitude, gain; best first."""
-    o = np.ones(len(xyz_A))
-    density = drawn_density(xyz_A, o, profile, data.box_size_px, data.pixel_A)
-    found = searched(data.images, data.centre_A, density, _radius(xyz_A), REACH_A, amplitude, own)
-    filtered, K = filter_frames(data.images, data.pixel_A, profile), overlap(profile, profile, data.pixel_A)
-    return refined(filtered, (xyz_A, o, K), found, amplitude)
-
-
-def best_alone(found):
-    """The best candidate of every frame: rotation, shift_A, amplitude, gain."""
-    first = np.unique(found[0], return_index=True)[1]
-    return tuple(column[first] for column in found[1:])
-
-
-def followed(data, xyz_A, profile, found, own):
-    """The Solution along the best path through the candidates, its bad stretches tracked anew."""
-    frame, rotation, shift, amplitude, gain = found
-    place, step = shift + data.box_A[frame], FIRST_STEP_DEG
-    for _ in range(3):
-        path = linked(frame, rotation, place, gain, data.gap, step, own)
-        R, s = lifted(rotation[path], shift[path], own)
-        step = float(np.clip(measured_step_deg(R, data.gap), 0.3, 10))
-    a = amplitude[path]
-    o, K = np.ones(len(xyz_A)), overlap(profile, profile, data.pixel_A)
-    filtered = filter_frames(data.images, data.pixel_A, profile)
-    model = (filtered, xyz_A, o, K)
-    options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
-    if len(own) > 1:  # nearly equal is not equal: which of them it is
-        every = (column.reshape(-1, *column.shape[2:]) for column in moved_images(R, s, own))
-        frame, a = np.repeat(np.arange(len(R)), len(own)), np.repeat(a, len(own))
-        R, s, a, gain, _ = polish(*model, *every, a, 1, images=frame, amplitude_mean=float(np.median(a)))
-        path = linked(frame, R, s + data.box_A[frame], gain, data.gap, step, None)
-        R, s, a = R[path], s[path], a[path]
-    R, s, a, gain, sigma = polish(*model, R, s, a, 3, **options)
-    R, s, a, gain, lent = borrow(*model, R, s, a, gain, data.box_A, step)
-    R, s, a, gain, mended = mend(*model, R, s, a, gain, data.box_A, step)
-    R, s, a, gain, sigma = polish(*model, R, s, a, 2, **options)
-    log.info(
-        "path of %.2f deg a frame, %d frames lent a pose, %d stretches tracked anew, %.1f nats a frame",
-        step, lent, mended, gain.mean(),
-    )  # fmt: skip
-    return Solution(R, s, a, gain, sigma, xyz_A, o, profile, step)
-
-
-def angles_to(rotation, other, own):
-    """(f,) angles, radians, between two paths up to poses of equal image."""
-    return angles_between(same_images(other, own), rotation[:, None]).min(1)
-
-
 def _solution(xyz_A, profile, poses, step_deg):
     R, s, a, gain = poses
     return Solution(R, s, a, gain, np.full(len(R), np.nan), xyz_A, np.ones(len(xyz_A)), profile, step_deg)
@@ -269,7 +188,3 @@ def _solution(xyz_A, profile, poses, step_deg):
 
 def _nowhere(count):
     return np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 2)), np.ones(count), np.zeros(count)
-
-
-def _radius(xyz_A):
-    return float(np.linalg.norm(xyz_A, axis=1).max())
