@@ -205,7 +205,7 @@ def grown(labels, prior, order):
     return settled(labels, prior, label)
 
 
-def settled(labels, prior, label=None, sweeps=8):
+def settled(labels, prior, label=None, sweeps=5):
     """Each label by a model of all other frames, until none changes; label None: poses as they are."""
     f, eye, o = len(labels.a), PRIOR * np.eye(len(prior)), prior
     label = np.zeros((f, 2), int) if label is None else label
@@ -228,7 +228,7 @@ def settled(labels, prior, label=None, sweeps=8):
     return label, nonnegative_solution(b, N, start=o), total / f
 
 
-def from_lattice(data, row, true, metal, starts=4):
+def from_lattice(data, row, true, metal, starts=2):
     """Rows of the table from the lattice alone."""
     group = rotation_group(metal.system)
     a_A, radius, nodes = lattice_of(data, metal)
