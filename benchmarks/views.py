@@ -5,9 +5,10 @@
 DATA_FOLDER holds movie, metadata.tsv (a row per polarity) and truth/ (frames.csv, atoms_state1.csv). `model`: the true
 atoms are the model that a user gives (`perrin.rounds.follow`), and neither continuity nor refinement of the atoms takes
 part. `lattice`: nothing is given but the element. Lattice constant and radius are those with which the frames are
-explained best, one by one (`perrin.poses.evidence`); poses are taken against a ball of lattice sites; which of the 48
-poses of equal lattice each frame has, and which slip, is then asked of a model of the sites' occupancies, that is made
-of all other frames. Two ways: from labels by chance, as the published rounds would, and grown frame by frame.
+explained best, one by one (`perrin.poses.evidence`); poses are taken against a ball of lattice sites; which of the
+48 poses of equal lattice each frame has, and which slip, is then asked of a model of the sites' occupancies: labels
+by chance first, then by the model of all frames, then each frame's by the model of all others. What comes out is a
+start_model.
 
 Shares are of frames within 5 degrees: exactly; up to half a turn about the beam (the mirrored body, which projections
 tell by the outline alone); up to the lattice's rotations; up to both. With --poses the poses are written as csv.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from engine import consistent
+from engine import consistent, score_atoms
 from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
@@ -39,18 +40,12 @@ from perrin.imaging.rotations import angles_between, quaternions  # noqa: E402
 from perrin.imaging.symmetry import own_motions  # noqa: E402
 from perrin.poses import evidence  # noqa: E402
 from perrin.poses.polish import polish  # noqa: E402
-from perrin.rounds import follow, lock  # noqa: E402
+from perrin.rounds import follow, given, lock  # noqa: E402
 
-COLUMNS = [
-    "start",
-    "polarity",
-    "frames",
-    "exact %",
-    "or half a turn %",
-    "or a lattice rotation %",
-    "or both %",
-    "median deg",
-]
+COLUMNS = {
+    "model": "start|polarity|frames|exact %|or half a turn %|or a lattice rotation %|or both %|median deg|CPU s",
+    "lattice": "step|polarity|any of 48 %|one solution %|median deg|atoms|recall %|precision %|RMSD A|nats|CPU s",
+}
 LIMIT = np.radians(5)
 PRIOR = 4.0  # 1 / variance of an occupancy about that of the ball, while few frames speak
 
@@ -72,7 +67,7 @@ def frames_of(folder, row):
     return data, R, atoms
 
 
-def line(start, row, true, found, group):
+def line(start, row, true, found, group, seconds):
     """A row of the table: shares within the limit, and the median of the exact errors."""
     exact = angles_between(true, found)
     turned = np.minimum(exact, angles_between(true, HALF_TURN @ found))
@@ -86,6 +81,7 @@ def line(start, row, true, found, group):
         str(len(true)),
         *(f"{v:.0f}" for v in shares),
         f"{np.degrees(np.median(exact)):.2f}",
+        f"{seconds:.0f}",
     ]
     print("| " + " | ".join(cells) + " |", flush=True)
 
@@ -161,6 +157,11 @@ class Labels:
             few, self.points, self.R[rows, g], self.s[rows, g, t], self.a[rows], self.K, self.differences
         )
 
+    def chosen(self, label):
+        """Rotations and shifts of all frames with their labels."""
+        every = np.arange(len(self.a))
+        return self.R[every, label[:, 0]], self.s[every, label[:, 0], label[:, 1]]
+
     def best(self, row, o):
         """The label of a frame that a model explains best, and its log-likelihood."""
         keep = o > 0.05
@@ -191,20 +192,6 @@ def at_once(labels, rng, sweeps=12):
     return label, o, sum(value for _, value in found) / f
 
 
-def grown(labels, prior, order):
-    """Labels one frame after another, each by a model of those before; then each by a model of all others."""
-    label = np.zeros((len(order), 2), int)
-    b, N = labels.equations(order[:1], label)
-    eye = PRIOR * np.eye(len(prior))
-    o = nonnegative_solution(b + PRIOR * prior, N + eye, start=prior)
-    for row in order[1:]:
-        label[row], _ = labels.best(row, o)
-        more = labels.equations(np.array([row]), label)
-        b, N = b + more[0], N + more[1]
-        o = nonnegative_solution(b + PRIOR * prior, N + eye, start=o)
-    return settled(labels, prior, label)
-
-
 def settled(labels, prior, label=None, sweeps=5):
     """Each label by a model of all other frames, until none changes; label None: poses as they are."""
     f, eye, o = len(labels.a), PRIOR * np.eye(len(prior)), prior
@@ -228,44 +215,61 @@ def settled(labels, prior, label=None, sweeps=5):
     return label, nonnegative_solution(b, N, start=o), total / f
 
 
-def from_lattice(data, row, true, metal, starts=2):
+def lattice_line(step, row, found, true, group, atoms, xyz_A=None, nats=None, seconds=None):
+    """A row of the table of the lattice alone: up to the lattice's 48 poses, and in one solution for all frames."""
+    share, median, body, hand = consistent(found, true, group)
+    angle = angles_between(equivalents(true @ _crystal_of(true, found, group), group), found[:, None]).min(1)
+    cells = [step, row.polarity, f"{100 * np.mean(angle < LIMIT):.0f}", f"{100 * share:.0f}", f"{median:.2f}"]
+    if xyz_A is None:
+        cells += ["", "", "", ""]
+    else:
+        recall, precision, rmsd, _, _ = score_atoms(xyz_A, atoms, body, hand)
+        cells += [
+            str(len(xyz_A)),
+            f"{100 * recall:.1f}",
+            f"{100 * precision:.1f}",
+            "" if rmsd is None else f"{rmsd:.3f}",
+        ]
+    cells += ["" if nats is None else f"{nats:.0f}", f"{seconds:.0f}"]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def from_lattice(data, row, true, atoms, metal, starts=2):
     """Rows of the table from the lattice alone."""
+    begin = time.process_time()
+
+    def say(step, found, *of_model):
+        lattice_line(step, row, found, true, group, atoms, *of_model, seconds=time.process_time() - begin)
+
     group = rotation_group(metal.system)
     a_A, radius, nodes = lattice_of(data, metal)
     slips = slip_vectors(metal.system, a_A)
-    crystal = _crystal_of(true, nodes, group)
-    line(f"lattice {a_A:.2f} A, ball {radius:.0f} A: evidence on a grid", row, true @ crystal, nodes, group)
+    say(f"evidence on a grid ({a_A:.2f} A, ball of {radius:.0f} A)", nodes)
     ball = sites(metal.system, a_A, radius)
     profile, amplitude = follow.learned(data, ball, None)
     R, s, a, gain = follow.best_alone(follow.candidates(data, ball, profile, amplitude, None))
-    crystal = _crystal_of(true, R, group)
-    line("refined on a ball of sites", row, true @ crystal, R, group)
+    say("searched against the ball's sites", R)
     points = sites(metal.system, a_A, radius + 3.5)
     prior = prior_of(points, radius)
-    for name, way in (("labels by chance", at_once), ("grown", grown)):
-        best = None
-        pose, shift, level = R, s, a
-        for turn in range(3):
-            labels = Labels(data, points, pose, shift, level, profile, group, slips)
-            results = []
-            for number in range(starts if turn == 0 else 1):
-                rng = np.random.default_rng([turn, number])
-                if way is at_once:
-                    results.append(at_once(labels, rng) if turn == 0 else settled(labels, prior))
-                else:
-                    order = np.argsort(-gain + rng.normal(0, 0.2 * gain.std(), len(gain)))
-                    results.append(grown(labels, prior, order) if turn == 0 else settled(labels, prior))
-            label, o, value = max(results, key=lambda r: r[2])
-            every = np.arange(len(pose))
-            pose, shift = labels.R[every, label[:, 0]], labels.s[every, label[:, 0], label[:, 1]]
-            keep = o > 0.5
-            model = labels.filtered, points[keep], np.minimum(o[keep], 1.2), labels.K
-            pose, shift, level, gain, _ = polish(*model, pose, shift, level, 6)
-            share, median, _, _ = consistent(pose, true, group)
-            best = share, median, int(keep.sum()), float(gain.mean())
-        cells = [f"lattice, {name}", row.polarity, str(len(true)), f"{100 * best[0]:.0f}", "", "", ""]
-        print("| " + " | ".join([*cells, f"{best[1]:.1f}"]) + " |", flush=True)
-        print(f"{name}: {best[2]} sites, {best[3]:.0f} nats a frame", file=sys.stderr)
+    for turn in range(3):
+        labels = Labels(data, points, R, s, a, profile, group, slips)
+        if turn == 0:
+            tried = [at_once(labels, np.random.default_rng(number)) for number in range(starts)]
+            label, o, _ = max(tried, key=lambda result: result[2])
+            say("labels by chance, then by all frames", *labels.chosen(label)[:1], points[o > 0.5])
+            label, o, _ = settled(labels, prior, label)
+        else:
+            label, o, _ = settled(labels, prior)
+        R, s = labels.chosen(label)
+        keep = o > 0.5
+        model = labels.filtered, points[keep], np.minimum(o[keep], 1.2), labels.K
+        R, s, a, gain, _ = polish(*model, R, s, a, 6)
+        say(f"each by the others, poses refined, {turn + 1}", R, points[keep], gain.mean())
+    xyz = points[keep] - points[keep].mean(0)
+    solution, _, verdict, why = given.average_from_model(data, metal, xyz, "unrelated")
+    found = given.present(solution)
+    say(f"these atoms as start_model: {verdict}", found.rotation, found.xyz_A, found.gain.mean())
+    print(why, file=sys.stderr)
 
 
 def _crystal_of(true, found, group):
@@ -288,24 +292,25 @@ def main():
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     rows = pd.read_csv(options.folder / "metadata.tsv", sep="\t")
-    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
-    for row in rows[rows.polarity.isin(options.polarity)].itertuples():
-        data, true, atoms = frames_of(options.folder, row)
-        metal = element_data(row.element)
-        begin = time.process_time()
-        if "model" in options.start:
+    for start in options.start:
+        names = COLUMNS[start].split("|")
+        print("| " + " | ".join(names) + " |\n|" + "---|" * len(names), flush=True)
+        for row in rows[rows.polarity.isin(options.polarity)].itertuples():
+            data, true, atoms = frames_of(options.folder, row)
+            metal = element_data(row.element)
+            if start == "lattice":
+                from_lattice(data, row, true, atoms, metal)
+                continue
+            begin = time.process_time()
             found = from_model(data, row, atoms)
-            line("true atoms", row, true, found, _crystal_group(atoms, metal))
+            line("true atoms", row, true, found, _crystal_group(atoms), time.process_time() - begin)
             if options.poses:
                 table = pd.DataFrame(quaternions(found), columns=["qw", "qx", "qy", "qz"])
                 table.insert(0, "frame", data.number)
                 table.to_csv(options.poses / f"{row.polarity}.csv", index=False)
-        if "lattice" in options.start:
-            from_lattice(data, row, true, metal)
-        print(f"{row.polarity}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
 
 
-def _crystal_group(atoms, metal):
+def _crystal_group(atoms):
     """The model's own rotations, which stand for the lattice's in the truth's axes."""
     own = own_motions(atoms, 0.6)
     return own.rotation[: own.proper]
