@@ -26,14 +26,13 @@ from perrin.rounds.coupled import mean_lattice_constant
 from perrin.rounds.follow import angles_to, best_alone, candidates, followed, learned
 from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.lock import WIDTH_A
-from perrin.rounds.refine import HIGHPASS, Solution, refine
+from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, refine
 from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, overall, stretch_share
 from perrin.rounds.volume import profile_from
 
 log = logging.getLogger("perrin")
 
 AGREE_DEG = 5.0
-UNRELATED_DEG = 126.5  # mean angle between random orientations
 ROUNDS = 3
 APART_A = 1.2  # between a given atom and all refined ones: it was not there most of the time
 GAIN = 40.0, 25.0  # the best of all poses explains some 17 nats of an empty frame
@@ -101,7 +100,7 @@ def average_from_model(data, metal, xyz_A, views="continuous"):
             start = _solution(xyz_A, profile, alone, UNRELATED_DEG)
         solution, history = refine(
             data.images, data.pixel_A, start, data.box_A, own.rotation, np.zeros((1, 3)),
-            nearest_distance(metal.system, a_A), ROUNDS, data.gap, in_time=in_time,
+            nearest_distance(metal.system, a_A), ROUNDS, data.gap,
         )  # fmt: skip
     except ValueError as error:  # an atom's profile that is not positive
         log.info("%s", error)
@@ -159,7 +158,7 @@ def window_from_model(data, start, facts, around_A, n_rounds):
     data : Frames; start : Poses of these frames; facts : of lattice.json; around_A (n, 3): atoms ever seen
     returns Solution, history (one dict a round)
     """
-    profile, in_time = profile_from(facts["profile"]), facts["views"] == "continuous"
+    profile = profile_from(facts["profile"])
     poses = matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude)
     K = overlap(profile, profile, data.pixel_A)
     o = nonnegative_solution(
@@ -177,7 +176,6 @@ def window_from_model(data, start, facts, around_A, n_rounds):
     group = own_motions(first.xyz_A).rotation
     return refine(
         data.images, data.pixel_A, first, data.box_A, group, np.zeros((1, 3)), nearest_A, n_rounds, data.gap,
-        in_time=in_time,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger("perrin")
 
 HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angstrom
 PROFILE_FRAMES = 150
+UNRELATED_DEG = 126.5  # mean angle between random orientations
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 
 
@@ -31,7 +32,7 @@ class Solution:
     rotation (f, 3, 3), shift_A (f, 2), amplitude (f,), gain (f,) log-likelihood ratio to an empty
     frame, sigma (f,) radians
     xyz_A (n, 3) body frame, occupancy (n,), profile : Profile of one atom
-    step_deg : rms rotation between frames
+    step_deg : rms rotation between frames; UNRELATED_DEG where they do not follow each other
     """
 
     rotation: np.ndarray
@@ -43,6 +44,11 @@ class Solution:
     occupancy: np.ndarray
     profile: Profile
     step_deg: float
+
+    @property
+    def in_time(self):
+        """Whether neighbouring frames hold each other."""
+        return self.step_deg < UNRELATED_DEG
 
 
 def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
@@ -67,21 +73,20 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True, on_round=None, in_time=True,
+    retest=True, grow=True, on_round=None,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
         (retest) and atoms are added and removed (grow)
     on_round : called with (round, Solution, numbers) after each round
-    in_time : whether frames follow each other; unrelated views are refined each by itself, and branches, loans and
-        bad stretches are not asked for
+    Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
     returns Solution and the list of numbers a round
     """
     rows = np.unique(np.linspace(0, len(frames) - 1, min(PROFILE_FRAMES, len(frames))).astype(int))
     R, s, a, gain = solution.rotation, solution.shift_A, solution.amplitude, solution.gain
     xyz, o, step = solution.xyz_A, solution.occupancy, solution.step_deg
-    history = []
+    history, in_time = [], solution.in_time
 
     def polished(iterations):
         walk = {"walk_deg": step, "box_A": box_A, "gap": gap} if in_time else {}
