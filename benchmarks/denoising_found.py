@@ -116,7 +116,7 @@ def found_by(clean, denoised, folder, frames, config, use):
     average |= {"coverage": "average_coverage.json", "sites": "sites.csv", "lattice": "lattice.json"}
     average3d(
         **given, **stacks, **named(frames, particle_json="particle.json"), **named(folder, **average),
-        element=ELEMENT, frame_rate_hz=RATE_HZ, polarity="bright", seed=1,
+        element=ELEMENT, frame_rate_hz=RATE_HZ, polarity="bright", seed=1, start_model=None,
         **config["average3d"] | {"continuity_frames": use},
     )  # fmt: skip
     number = pd.read_csv(frames / "tracks.csv")["frame"]

@@ -76,9 +76,9 @@ STAGES = {
         (
             "average3d/sites.csv",
             "perrin.rounds.sites_table:SITES_COLUMNS",
-            "lattice sites and their mean occupancy",
+            "sites of the lattice, or the atoms of a start_model, and their mean occupancy",
         ),
-        ("average3d/lattice.json", None, "lattice constant, radius, profile, amplitudes, verdict"),
+        ("average3d/lattice.json", None, "lattice or start_model: its constant, radius, profile, verdict"),
         ("average3d/coverage.json", None, "how the views cover the sphere; rotational diffusion"),
     ],
     "segment": [

@@ -50,7 +50,7 @@ FACTS = {
     "subtract_graphene": "pixel_size_A",
     "denoise": "seed",
     "classes2d": "element frame_override",
-    "average3d": "element frame_rate_hz polarity seed",
+    "average3d": "element frame_rate_hz polarity start_model seed",
     "segment": "frame_rate_hz segments_override seed",
     "window3d": "element window seed",
     "model": "element polarity window seed",
@@ -136,6 +136,12 @@ def override(fact):
         return [path] if Path(path).exists() else []
 
     return of
+
+
+def start_model(wildcards):
+    """The model or map that a trajectory starts from, where the sheet names one that is there; else average3d says so."""
+    path = ROWS[wildcards.trajectory]["start_model"]
+    return [path] if path and Path(path).exists() else []
 
 
 def movie_path(trajectory):

@@ -1,6 +1,7 @@
 # Poses of all frames and one map of the whole trajectory.
 rule average3d:
     input:
+        start_model,
         clean="results/{trajectory}/graphene/clean.mrcs",
         denoised="results/{trajectory}/denoise/denoised.mrcs",
         frames="results/{trajectory}/classes2d/frames.csv",

@@ -96,13 +96,14 @@ def test_a_sheet_is_read_with_types_blanks_and_comments(tmp_path):
     path = sheet(
         tmp_path,
         "# mine",
-        HEADER + "\tx_px\ty_px\tlast_frame",
-        "a\tmovies/a.mrc\t\t400\tpt\tbright\t\t\t",
+        HEADER + "\tx_px\ty_px\tlast_frame\tstart_model",
+        "a\tmovies/a.mrc\t\t400\tpt\tbright\t\t\t\tmodels/a.xyz",
         "",
-        " b \t/data/b.mrc\t0.358 \t1e3\tAu\tdark\t3.5\t4\t99",
+        " b \t/data/b.mrc\t0.358 \t1e3\tAu\tdark\t3.5\t4\t99\t",
     )
     a, b = read_sheet(path, SHEET)
     assert a["movie"] == (tmp_path / "movies/a.mrc").as_posix()
+    assert a["start_model"] == (tmp_path / "models/a.xyz").as_posix() and b["start_model"] is None
     assert a["pixel_size_A"] is None and a["element"] == "Pt" and a["box_px"] is None
     assert b["name"] == "b" and b["movie"] == "/data/b.mrc"
     assert (b["pixel_size_A"], b["frame_rate_hz"], b["x_px"], b["last_frame"]) == (0.358, 1000.0, 3.5, 99)

@@ -195,7 +195,8 @@ def test_an_empty_field_fails_in_words_through_all_stages(tmp_path):
     average3d(
         **given, **named(tmp_path, denoised="clean.mrcs", particle_json="particle.json", **outputs),
         element="Pt", frame_rate_hz=400, seed=1, method="continuity", match_frames="clean", continuity_frames="clean",
-        rounds=1, iterations=1, window_frames=40, polarity="bright", hand="depth", **MAPS,
+        rounds=1, iterations=1, window_frames=40, polarity="bright", hand="depth",
+        start_model=None, views="continuous", **MAPS,
     )  # fmt: skip
     facts = json.loads((tmp_path / "lattice.json").read_text())
     assert facts["verdict"] == "failed" and "nats" in facts["why"]
@@ -252,7 +253,7 @@ def test_continuity_takes_the_frames_that_it_is_told_to(solved, tmp_path, monkey
                 **given, **unused, particle_json=str(folder / "particle.json"), correlation="unused", sites="unused",
                 lattice="unused", element="Pt", frame_rate_hz=400, seed=1, method="continuity",
                 match_frames="clean", continuity_frames=use, rounds=1, iterations=1, window_frames=40,
-                polarity="bright", hand="as_found", **MAPS,
+                polarity="bright", hand="as_found", start_model=None, views="continuous", **MAPS,
             )  # fmt: skip
         else:
             window3d(

@@ -76,7 +76,7 @@ def read_sheet(path, schema):
     """The rows of a sample sheet, checked, as dicts {column: value}, missing values None.
 
     path : tab-separated, a header line, lines that begin with # are comments; schema : of one row.
-    `movie` comes back joined to the sheet's folder.
+    `movie` and `start_model` come back joined to the sheet's folder.
     Raises InputError with file, line, column, value and what is allowed.
     """
     path = Path(path)
@@ -137,7 +137,9 @@ def _checked(row, where, folder):
     first, last = row["first_frame"], row["last_frame"]
     if last is not None and last <= (first or 0):
         raise InputError(f"{where}: last_frame is {last}, first_frame {first or 0}; it must come later")
-    row["movie"] = (folder / row["movie"]).as_posix()
+    for name in ("movie", "start_model"):
+        if row.get(name) is not None:
+            row[name] = (folder / row[name]).as_posix()
     return row
 
 

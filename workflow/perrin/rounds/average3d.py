@@ -14,6 +14,7 @@ from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
+from perrin.files.errors import InputError
 from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
@@ -22,6 +23,7 @@ from perrin.imaging.lattice import nearest_distance, rotation_group, slip_vector
 from perrin.imaging.profile import Profile, overlap
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
+from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
@@ -60,7 +62,7 @@ GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
 def average3d(
     *, clean, denoised, frames, tracks, particle_json, poses, poses_csv, map, half1, half2, correlation, coverage,
     sites, lattice, element, frame_rate_hz, seed, method, match_frames, continuity_frames, rounds,
-    iterations, window_frames, half_mode, reconstruction, ridge, polarity, hand,
+    iterations, window_frames, half_mode, reconstruction, ridge, polarity, hand, start_model, views,
 ):  # fmt: skip
     """Find the pose of every accepted frame and reconstruct the time-averaged map.
 
@@ -76,26 +78,42 @@ def average3d(
     half_mode, reconstruction, ridge : of the maps, see `perrin.maps`
     polarity : "bright" or "dark"; hand : "depth", the mirror image is taken where the atoms' depth through focus
         speaks for it; "as_found", it is not asked
+    start_model : coordinates or a map to start from (`perrin.rounds.given`); None: the lattice
+    views : of a start_model, "continuous" or "unrelated": whether frames follow each other in time
     """
     metal = element_data(element)
     particle = read_json(particle_json)
     data = read_accepted(clean, frames, tracks)
+    model = None
+    if start_model is not None:
+        model = read_start(start_model, element, data.box_size_px, data.pixel_A)
+    elif method == "continuity" and views == "unrelated":
+        raise InputError(
+            "average3d.views is unrelated, and the lattice alone needs frames that follow each other; give the column "
+            "start_model in the sample sheet, or set views to continuous, or method to matching"
+        )
     if method == "matching":
         stack = denoised if match_frames == "denoised" else clean
         solution, facts, verdict, why = average_by_matching(
             data, stack, metal, particle["diameter_A"], rounds, seed, iterations=iterations, half_mode=half_mode,
-            reconstruction=reconstruction, ridge=ridge,
+            reconstruction=reconstruction, ridge=ridge, start_A=model,
         )  # fmt: skip
     else:
         given = data
         if continuity_frames == "denoised":
             given = replace(data, images=images_of(denoised, data))
-        solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
-    if verdict != "failed" and (hand == "depth" or method == "continuity"):
-        few, best = best_stretch(data, solution, facts["a_A"], metal)
+        if model is None:
+            solution, facts, verdict, why = average_by_continuity(given, metal, particle, window_frames)
+        else:
+            solution, facts, verdict, why = average_from_model(given, metal, model, views)
+    if verdict != "failed" and (hand == "depth" or facts["method"] == "continuity"):
+        if facts["method"] == "start_model":  # refined already, and of no lattice
+            few, best = data, present(solution)
+        else:
+            few, best = best_stretch(data, solution, facts["a_A"], metal)
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
-        if method == "continuity":  # matching is as published: its poses and atoms are left alone
+        if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
             solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)

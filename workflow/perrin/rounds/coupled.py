@@ -291,15 +291,16 @@ def _history(solution, coupled):
     return rows
 
 
-def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, **options):
-    """Published rounds on a whole trajectory, from a lattice ball.
+def average_by_matching(data, stack, metal, diameter_A, rounds, seed=None, start_A=None, **options):
+    """Published rounds on a whole trajectory, from a lattice ball, or from given atoms.
 
     data : Frames; stack : frames to match (denoised or clean), in the same order; metal : Element
-    seed : unused, nothing here is random
+    seed : unused, nothing here is random; start_A : (n, 3) atoms to start from, or None
     returns Solution, facts (a_A, radius_A, rounds, ...), verdict, why
     """
+    start = None if start_A is None else plain_atoms(start_A, metal.symbol)
     result = coupled_rounds(
-        data.images, None, None, metal.symbol, data.pixel_A, images_of(stack, data), diameter_A=diameter_A,
+        data.images, start, None, metal.symbol, data.pixel_A, images_of(stack, data), diameter_A=diameter_A,
         rounds=rounds, **options,
     )  # fmt: skip
     if len(result.atoms) < LEAST_ATOMS:

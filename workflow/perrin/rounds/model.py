@@ -134,7 +134,7 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
     )  # fmt: skip
     rows = np.unique(np.linspace(0, count - 1, min(PROFILE_FRAMES, count)).astype(int))
     R, s, a, xyz, o = start.rotation, start.shift_A, start.amplitude, start.xyz_A, start.occupancy
-    options = {"walk_deg": step_deg, "box_A": data.box_A, "gap": data.gap}
+    options = {"walk_deg": step_deg, "box_A": data.box_A, "gap": data.gap} if start.in_time else {}
     for turn in range(n_rounds):
         profile, factor = joint.fit_profile(
             data.images[rows], data.pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]

@@ -21,6 +21,7 @@ log = logging.getLogger("perrin")
 
 HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angstrom
 PROFILE_FRAMES = 150
+UNRELATED_DEG = 126.5  # mean angle between random orientations
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 
 
@@ -31,7 +32,7 @@ class Solution:
     rotation (f, 3, 3), shift_A (f, 2), amplitude (f,), gain (f,) log-likelihood ratio to an empty
     frame, sigma (f,) radians
     xyz_A (n, 3) body frame, occupancy (n,), profile : Profile of one atom
-    step_deg : rms rotation between frames
+    step_deg : rms rotation between frames; UNRELATED_DEG where they do not follow each other
     """
 
     rotation: np.ndarray
@@ -43,6 +44,11 @@ class Solution:
     occupancy: np.ndarray
     profile: Profile
     step_deg: float
+
+    @property
+    def in_time(self):
+        """Whether neighbouring frames hold each other."""
+        return self.step_deg < UNRELATED_DEG
 
 
 def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
@@ -67,20 +73,25 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True,
-    on_round=None,
+    retest=True, grow=True, on_round=None,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
         (retest) and atoms are added and removed (grow)
     on_round : called with (round, Solution, numbers) after each round
+    Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
     returns Solution and the list of numbers a round
     """
     rows = np.unique(np.linspace(0, len(frames) - 1, min(PROFILE_FRAMES, len(frames))).astype(int))
     R, s, a, gain = solution.rotation, solution.shift_A, solution.amplitude, solution.gain
     xyz, o, step = solution.xyz_A, solution.occupancy, solution.step_deg
-    history = []
+    history, in_time = [], solution.in_time
+
+    def polished(iterations):
+        walk = {"walk_deg": step, "box_A": box_A, "gap": gap} if in_time else {}
+        return polish(filtered, xyz, o, K, R, s, a, iterations, **walk)
+
     turn, last = 0, rounds
     while turn < last:
         profile, factor = joint.fit_profile(
@@ -90,9 +101,7 @@ def refine(
         filtered = filter_frames(frames, pixel_A, profile)
         K = overlap(profile, profile, pixel_A)
         if turn == 0:
-            R, s, a, gain, sigma = polish(
-                filtered, xyz, o, K, R, s, a, 3, walk_deg=step, box_A=box_A, gap=gap
-            )
+            R, s, a, gain, sigma = polished(3)
         before = xyz
         for _ in range(2):
             xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
@@ -103,38 +112,24 @@ def refine(
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
         o, a = o / level, a * level
-        R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a, 4, walk_deg=step, box_A=box_A, gap=gap)
-        step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
-        changed = 0.0
-        if retest and turn == 0 and group is not None:
+        R, s, a, gain, sigma = polished(4)
+        if in_time:
+            step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
+        changed, lent, mended = 0.0, 0, 0
+        if in_time and retest and turn == 0 and group is not None:
             alike = np.ones(len(xyz))
             depth = sure_slope(*slope(filtered, xyz, alike, K, R, s, a))
             R, s, flips, _ = segment_test(
-                filtered,
-                xyz,
-                alike if depth else o,
-                K,
-                R,
-                s,
-                a,
-                box_A,
-                group,
-                slips,
-                step,
-                gap=gap,
-                depth=depth,
-            )
+                filtered, xyz, alike if depth else o, K, R, s, a, box_A, group, slips, step, gap=gap, depth=depth
+            )  # fmt: skip
             changed = float(flips.mean())
             if changed:
-                R, s, a, gain, sigma = polish(
-                    filtered, xyz, o, K, R, s, a, 3, walk_deg=step, box_A=box_A, gap=gap
-                )
-        R, s, a, gain, lent = borrow(filtered, xyz, o, K, R, s, a, gain, box_A, step)
-        R, s, a, gain, mended = mend(filtered, xyz, o, K, R, s, a, gain, box_A, step)
+                R, s, a, gain, sigma = polished(3)
+        if in_time:
+            R, s, a, gain, lent = borrow(filtered, xyz, o, K, R, s, a, gain, box_A, step)
+            R, s, a, gain, mended = mend(filtered, xyz, o, K, R, s, a, gain, box_A, step)
         if lent or mended:
-            R, s, a, gain, sigma = polish(
-                filtered, xyz, o, K, R, s, a, 2, walk_deg=step, box_A=box_A, gap=gap
-            )
+            R, s, a, gain, sigma = polished(2)
         numbers = {
             "n_atoms": len(xyz),
             "added": added,
@@ -146,7 +141,7 @@ def refine(
             "frames_relabelled": changed,
             "frames_mended": int(lent),
             "stretches_mended": int(mended),
-            "stretches_left": len(bad_stretches(R, step)),
+            "stretches_left": len(bad_stretches(R, step)) if in_time else 0,
             "step_deg": step,
         }
         history.append(numbers)

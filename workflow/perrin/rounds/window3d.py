@@ -21,6 +21,7 @@ from perrin.maps.fsc import corrected_fsc, fsc_columns
 from perrin.maps.mask import automask
 from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
+from perrin.rounds.given import window_from_model
 from perrin.rounds.refine import Solution, refine
 from perrin.rounds.seed import occupancies
 from perrin.rounds.verdict import LEAST_ATOMS, overall, solution_checks
@@ -90,7 +91,10 @@ def window3d(
             given = data
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
-            solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
+            if facts.get("method") == "start_model":
+                solution, history = window_from_model(given, start, facts, around, n_rounds)
+            else:
+                solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
         checks = solution_checks(solution, data.pixel_A, seen, data.gap)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
