@@ -12,6 +12,7 @@ from perrin.windows.lives import (
     best_step,
     changes_of,
     date,
+    shortest_interval,
     thresholds,
 )
 
@@ -89,6 +90,37 @@ def test_dates_are_sharp_and_intervals_cover():
         assert low <= at <= high and nats > 12
     assert np.median(errors) <= 1
     assert 0.93 <= np.mean(inside) <= 0.99  # whole frames: never less than the level by more than chance
+
+
+def test_the_shortest_interval_is_the_best_of_all():
+    """Would catch a span of scattered likely frames instead of the shortest stretch: all stretches are tried."""
+    rng = np.random.default_rng(7)
+    assert shortest_interval([0.5, 0.01, 0.01, 0.03, 0.45], 0.9) == (0, 4)
+    assert shortest_interval([1.0, 1.0, 1.0], 1.0) == (0, 2)
+    assert shortest_interval([0.02, 0.96, 0.02], 0.95) == (1, 1)
+    for _ in range(200):
+        weight = rng.exponential(size=9) ** 3
+        level = rng.uniform(0.3, 0.99)
+        held = {
+            (a, z): weight[a : z + 1].sum() / weight.sum()
+            for a in range(9)
+            for z in range(a, 9)
+            if weight[a : z + 1].sum() / weight.sum() >= level
+        }
+        short = min(z - a for a, z in held)
+        best = max((pair for pair in held if pair[1] - pair[0] == short), key=held.get)
+        assert shortest_interval(weight, level) == best
+
+
+def test_intervals_hold_what_they_say_where_the_evidence_is_weak():
+    """Would catch intervals that hold more than they promise: the span of the likeliest frames holds 98 %."""
+    rng = np.random.default_rng(8)
+    path, inside = np.arange(160) < 80, []
+    for _ in range(1200):
+        at, low, high, _ = date(planted(path, 0.8, rng), path, 80, inflation=1.0)
+        inside.append(low <= 80 <= high)
+        assert low <= at <= high
+    assert 0.935 <= np.mean(inside) <= 0.967
 
 
 def test_a_visit_is_found_when_it_is_long_enough():
