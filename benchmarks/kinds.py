@@ -3,10 +3,10 @@
     python benchmarks/kinds.py --seeds 0 20
 
 A trajectory is a Pt particle of 180 to 600 atoms in four to seven states. Atoms are etched from one side, the least
-coordinated first, or come back to where they were; where the core is to be destabilised, a share of all atoms is thrown
-off its sites. Every state is then measured with errors: 0.04 A an axis, 1 % of the surface atoms missed. What follows is the
-stages' own: perrin.states.describe (share of atoms with more than 8 neighbours, intervals), perrin.states.categories.
-Prints a table: how often each kind is named, and how often with the verdict good.
+coordinated first, or come back to where they were; where the core is to be destabilised, a share of all atoms is
+thrown off its sites. Every state is then measured with errors: 0.04 A an axis, 1 % of the surface atoms missed. What
+follows is the stages' own: perrin.states.describe (share of atoms with more than 8 neighbours, intervals) and
+perrin.states.categories. Prints a table: how often each kind is named, and how often with the verdict good.
 """
 
 import argparse
@@ -36,7 +36,14 @@ KINDS = {
     "border": "etched by 6 to 10 %, where net loss begins at 8 %",
 }
 ERROR_A, MISSED = 0.04, 0.01
-SIZES = {"ESC": (182, 698), "ESIP": (182, 285), "EFC": (316, 533), "ECT": (353, 571), "FAC": (316, 353), "FACHC": (182, 285)}
+SIZES = {
+    "ESC": (182, 698),
+    "ESIP": (182, 285),
+    "EFC": (316, 533),
+    "ECT": (353, 571),
+    "FAC": (316, 353),
+    "FACHC": (182, 285),
+}
 
 
 def course(kind, states, rng):
@@ -72,7 +79,9 @@ def measured(xyz, there, away, rng):
     places = places[kept] + rng.normal(0, ERROR_A, (kept.sum(), 3))
     covariance = np.broadcast_to(ERROR_A**2 * np.eye(3), (len(places), 3, 3))
     probability = np.where(near[kept] > 9, 1.0, 1 - MISSED)
-    return describe(Atoms(places, np.ones(len(places)), covariance, probability, "Pt"), element("Pt"), draws=40)[1]
+    return describe(
+        Atoms(places, np.ones(len(places)), covariance, probability, "Pt"), element("Pt"), draws=40
+    )[1]
 
 
 def trajectory(kind, seed):
@@ -90,17 +99,24 @@ def trajectory(kind, seed):
         there = remove_atoms(xyz, round((1 - min(part, 1)) * len(xyz)), metal.lattice_A, direction)
         found.append(measured(xyz, there, off, rng))
     for name in ("n_atoms", "fraction_cn_gt8"):
-        table |= {name + end: np.array([one[name + end] for one in found], float) for end in ("", "_low", "_high")}
+        table |= {
+            name + end: np.array([one[name + end] for one in found], float) for end in ("", "_low", "_high")
+        }
     return categorise(table), table
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 20), help="first and last + 1")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--show", action="store_true", help="the series of every trajectory")
     options = parser.parse_args()
-    print("| built as | what happens | trajectories | named | of these with the verdict good | share with CN > 8, range in points |\n|---|---|---|---|---|---|")
+    print(
+        "| built as | what happens | trajectories | named | of these with the verdict good | "
+        "share with CN > 8, range in points |\n|---|---|---|---|---|---|"
+    )
     for kind in options.kinds:
         names, good, ranges = Counter(), Counter(), []
         for seed in range(*options.seeds):
@@ -109,10 +125,22 @@ def main():
             good[result["category"]] += result["verdict"] == "good"
             ranges.append(100 * np.ptp(table["fraction_cn_gt8"]))
             if options.show:
-                print(kind, seed, result["category"], result["why"], table["n_atoms"], table["fraction_cn_gt8"].round(3), file=sys.stderr)
+                print(
+                    kind,
+                    seed,
+                    result["category"],
+                    result["why"],
+                    table["n_atoms"],
+                    table["fraction_cn_gt8"].round(3),
+                    file=sys.stderr,
+                )
         said = ", ".join(f"{name} {count}" for name, count in names.most_common())
         sure = ", ".join(f"{name} {good[name]}" for name, _ in names.most_common() if good[name])
-        print(f"| {kind} | {KINDS[kind]} | {names.total()} | {said} | {sure or 'none'} | {min(ranges):.0f} to {max(ranges):.0f} |", flush=True)
+        print(
+            f"| {kind} | {KINDS[kind]} | {names.total()} | {said} | {sure or 'none'} | "
+            f"{min(ranges):.0f} to {max(ranges):.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
     python benchmarks/windows.py windows still step5 --seeds 0 20 > results/windows.jsonl
     python benchmarks/windows.py events etch50 etch10 --snr 0.1 --seeds 0 10 > results/events.jsonl
-    python benchmarks/windows.py kinds --seeds 0 20
     python benchmarks/windows.py table results/windows.jsonl results/events.jsonl
 
 A particle of 250 to 330 Pt atoms tumbles by 2.5 degrees a frame; atoms leave it, arrive or only focus or speed change.
 So that many seeds can be afforded the lattice is not locked and nothing is reconstructed. Poses are the true ones with
 errors as the stages before leave them (0.5 degrees an axis and 0.08 A, correlated over some frames; 0.35 degrees within
-windows); the model is every atom that was there in a third of the frames or more, with its mean occupancy, off by 0.08 A
-(0.05 A within windows). What follows is the stages' own: perrin.windows.split.find_windows as `segment` calls it,
-perrin.windows.events.find_lives and event_rows as `events` does, with the defaults of the schema. A line of JSON a run
-goes to standard output. One process, one thread unless NUMBA_NUM_THREADS says otherwise.
+windows); the model is every atom that was there in a third of the frames or more, with its mean occupancy, off by
+0.08 A (0.05 A within windows). What follows is the stages' own: perrin.windows.split.find_windows as `segment` calls
+it, perrin.windows.events.find_lives and event_rows as `events` does, with the defaults of the schema. A line of JSON
+a run goes to standard output. One process, one thread unless NUMBA_NUM_THREADS says otherwise.
 """
 
 import argparse
@@ -49,7 +48,7 @@ HIGHPASS_A1 = 0.2  # 1/A, as the stages have it
 MATCH_FRAMES = 60  # farther from the planted frame a boundary is another one
 SAME_A = 1.2  # farther apart sites are not the same
 WINDOWS = ("still", "step3", "step5", "step10", "step20", "two", "gradual", "focus", "speed")
-EVENTS = ("etch50", "etch10", "visits")
+EVENTS = ("etch50", "etch10", "visits20", "visits40")
 SCHEMA = Path(__file__).resolve().parents[1] / "config/schemas/config.schema.yaml"
 
 
@@ -59,8 +58,14 @@ def plan(name, xyz, frames, rng):
     steps take the atoms nearest to a place on the surface, etching the least coordinated one each time.
     """
     metal = element("Pt")
-    steps = {"step3": [0.03], "step5": [0.05], "step10": [0.1], "step20": [0.2], "two": [0.1, 0.1]}.get(name, [])
-    first = int(rng.integers(0.3 * frames, 0.7 * frames)) if len(steps) < 2 else int(0.33 * frames + rng.integers(-20, 20))
+    steps = {"step3": [0.03], "step5": [0.05], "step10": [0.1], "step20": [0.2], "two": [0.1, 0.1]}.get(
+        name, []
+    )
+    first = (
+        int(rng.integers(0.3 * frames, 0.7 * frames))
+        if len(steps) < 2
+        else int(0.33 * frames + rng.integers(-20, 20))
+    )
     planted = [first + 400 * i for i in range(len(steps))]
     there = np.ones((frames, len(xyz)), bool)
     for share, at in zip(steps, planted):
@@ -79,12 +84,13 @@ def plan(name, xyz, frames, rng):
             stays = left[remove_atoms(xyz[left], 1, metal.lattice_A, direction)]
             there[at:, np.setdiff1d(left, stays)] = False
             left = stays
-    if name == "visits":
+    stay = {"visits20": 20, "visits40": 40}.get(name)
+    if stay:
         places = _free_places(xyz, 12, nearest_distance(metal.system, metal.lattice_A), rng)
         starts = np.linspace(60, frames - 90, len(places)).astype(int) + rng.integers(-15, 15, len(places))
         more = np.zeros((frames, len(places)), bool)
         for i, start in enumerate(starts):
-            more[start : start + 20, i] = True
+            more[start : start + stay, i] = True
         xyz, there = np.r_[xyz, places], np.c_[there, more]
     return there, xyz, planted
 
@@ -218,7 +224,9 @@ def find(world, rng, options):
     mean = there.mean(0)
     model = mean > 1 / 3
     start = off_by(xyz[model], 0.08, rng)
-    set_by = {key: options[key] for key in ("min_frames", "least_atoms", "false_alarm", "inflation", "rounds")}
+    set_by = {
+        key: options[key] for key in ("min_frames", "least_atoms", "false_alarm", "inflation", "rounds")
+    }
     walk = np.degrees(np.sqrt(np.mean(np.square(np.linalg.norm(
         Rotation.from_matrix(R[1:] @ R[:-1].transpose(0, 2, 1)).as_rotvec(), axis=1)))))  # fmt: skip
     rows, record, _ = find_windows(
@@ -238,8 +246,19 @@ def run_windows(name, snr, frames, seed):
     rows, record, (R, s, start, level) = find(world, rng, options)
     spent = time.process_time() - begin
     found = rows_without_first(rows)
-    out = {"what": name, "snr": snr, "frames": frames, "seed": seed, "atoms": int(there[0].sum()), "cpu_s": spent}
-    out |= {"verdict": record.get("verdict", "good"), "starts": found[0], "nats": record["nats_per_atom_and_frame"]}
+    out = {
+        "what": name,
+        "snr": snr,
+        "frames": frames,
+        "seed": seed,
+        "atoms": int(there[0].sum()),
+        "cpu_s": spent,
+    }
+    out |= {
+        "verdict": record.get("verdict", "good"),
+        "starts": found[0],
+        "nats": record["nats_per_atom_and_frame"],
+    }
     out |= {"low": found[1], "high": found[2], "planted_at": planted}
     out["within"] = sum(one["changes_within"] for one in record["drift"])
     out["atoms method"] = score_starts(*found, planted) | blended(there, found[0])
@@ -251,7 +270,9 @@ def run_windows(name, snr, frames, seed):
     state = assemble(data.number, b, u, np.tile(level, (frames, 1)), np.ones(frames), K)
     fit = (state.present * b).sum(1) / np.sqrt((state.present * state.m).sum(1))
     correlation = fit / np.sqrt(np.square(data.images).sum((1, 2)))
-    steps, _ = correlation_steps(data.number, correlation, options["min_frames"], options["false_alarm"], seed)
+    steps, _ = correlation_steps(
+        data.number, correlation, options["min_frames"], options["false_alarm"], seed
+    )
     published = tuple([step[k] for step in steps[1:]] for k in range(3))
     out["published"] = score_starts(*published, planted) | blended(there, published[0])
     return out
@@ -278,11 +299,28 @@ def run_events(name, snr, frames, seed):
     )  # fmt: skip
     bond = nearest_distance(element("Pt").system, element("Pt").lattice_A)
     found = event_rows(
-        state, window, union.xyz_A, limits, options["interval_level"], options["hop_factor"] * bond, BOND * bond
+        state,
+        window,
+        union.xyz_A,
+        limits,
+        options["interval_level"],
+        options["hop_factor"] * bond,
+        BOND * bond,
     )
     spent = time.process_time() - begin
-    out = {"what": name, "snr": snr, "frames": frames, "seed": seed, "atoms": int(there[0].sum()), "cpu_s": spent}
-    return out | {"windows": len(rows), "nats": float(state.information.mean() / 2)} | score_events(found, union, there, xyz)
+    out = {
+        "what": name,
+        "snr": snr,
+        "frames": frames,
+        "seed": seed,
+        "atoms": int(there[0].sum()),
+        "cpu_s": spent,
+    }
+    return (
+        out
+        | {"windows": len(rows), "nats": float(state.information.mean() / 2)}
+        | score_events(found, union, there, xyz)
+    )
 
 
 def score_events(found, union, there, xyz):
@@ -291,11 +329,15 @@ def score_events(found, union, there, xyz):
     for one in found:
         places = union.xyz_A[one["window"]]
         dates = (one["index"], one["low"], one["high"])
-        claims.append(("arrived" if one["event"] == "arrived" else "left", places[one["site"]], *dates, one["nats"]))
+        claims.append(
+            ("arrived" if one["event"] == "arrived" else "left", places[one["site"]], *dates, one["nats"])
+        )
         if one["event"] == "moved":
             claims.append(("arrived", places[one["to_site"]], *dates, one["nats"]))
     changes = np.diff(there.astype(int), axis=0)
-    planted = [("left" if changes[f, j] < 0 else "arrived", j, int(f) + 1) for f, j in zip(*np.nonzero(changes))]
+    planted = [
+        ("left" if changes[f, j] < 0 else "arrived", j, int(f) + 1) for f, j in zip(*np.nonzero(changes))
+    ]
     free, pairs, missed = set(range(len(claims))), [], []
     for kind, j, at in planted:
         near = [i for i in free if claims[i][0] == kind and np.linalg.norm(claims[i][1] - xyz[j]) < SAME_A]
@@ -312,25 +354,105 @@ def score_events(found, union, there, xyz):
     return {
         "planted": len(planted), "found": len(pairs), "missed": missed, "false": len(free),
         "errors": np.abs(index - at).tolist(), "inside": ((low <= at) & (at <= high)).tolist(),
-        "early": (at < low).tolist(), "width": (high - low).tolist(), "pairs": int(right.size), "in_order": int(right.sum()),
+        "early": (at < low).tolist(), "width": (high - low).tolist(),
+        "pairs": int(right.size), "in_order": int(right.sum()),
         "false_at": [(claims[i][0], int(claims[i][2]), round(claims[i][5], 1)) for i in sorted(free)],
     }  # fmt: skip
+
+
+def pooled(runs, *path):
+    """All values of a list that every run has."""
+    values = []
+    for one in runs:
+        for key in path:
+            one = one[key]
+        values += one
+    return np.array(values)
+
+
+def middle_and_largest(values):
+    """Two numbers as text."""
+    return f"{np.median(values):.0f} / {np.max(values)}" if len(values) else ""
+
+
+def table(files):
+    """Print the tables of what was run, one row a setting."""
+    lines = [line for file in files for line in Path(file).read_text().splitlines() if line.startswith("{")]
+    runs = {}
+    for one in map(json.loads, lines):
+        runs.setdefault((one["part"], one["what"], one["snr"]), []).append(one)
+    print(
+        "| what happens | SNR | movies | boundaries planted | found | error, median / largest frames | "
+        "intervals hold | other boundaries | windows | atoms that change in a window, most | "
+        "atoms blended: lives / equal / published | "
+        "atoms wrong a frame: lives / equal / published | equal: off by, median / largest frames | "
+        "published: found, others | CPU s |"
+    )
+    print("|" + "---|" * 15)
+    for (part, what, snr), some in runs.items():
+        if part != "windows":
+            continue
+        planted = sum(len(one["planted_at"]) for one in some)
+        errors, holds = pooled(some, "atoms method", "errors"), pooled(some, "atoms method", "holds")
+        three = [
+            " / ".join(
+                f"{np.mean([one[m][key] for one in some]):.1f}"
+                for m in ("atoms method", "equal", "published")
+            )
+            for key in ("blended", "wrong")
+        ]
+        false = {m: sum(one[m]["false"] for one in some) for m in ("atoms method", "published")}
+        counts = [len(one["starts"]) + 1 for one in some]
+        cells = [
+            what, snr, len(some), planted, len(errors), middle_and_largest(errors),
+            f"{holds.sum()} of {len(holds)}" if len(holds) else "", false["atoms method"],
+            f"{min(counts)} to {max(counts)}", max(one["atoms method"]["most_within"] for one in some), *three,
+            middle_and_largest(pooled(some, "equal", "away")),
+            f"{len(pooled(some, 'published', 'errors'))}, {false['published']}",
+            f"{np.mean([one['cpu_s'] for one in some]):.0f}",
+        ]  # fmt: skip
+        print("| " + " | ".join(map(str, cells)) + " |")
+    print(
+        "\n| what happens | SNR | movies | nats an atom and frame | changes planted | found % | false | "
+        "error, median / largest frames | within 10 frames % | order right, pairs > 20 frames apart | "
+        "intervals hold % | width of intervals, median frames | CPU s |"
+    )
+    print("|" + "---|" * 13)
+    for (part, what, snr), some in runs.items():
+        if part != "events":
+            continue
+        planted, found = (sum(one[key] for one in some) for key in ("planted", "found"))
+        errors, inside, width = (pooled(some, key) for key in ("errors", "inside", "width"))
+        pairs, right = (sum(one[key] for one in some) for key in ("pairs", "in_order"))
+        cells = [
+            what, snr, len(some), f"{np.mean([one['nats'] for one in some]):.2f}", planted,
+            f"{100 * found / planted:.1f}", sum(one["false"] for one in some), middle_and_largest(errors),
+            f"{100 * np.mean(errors <= 10):.0f}" if found else "", f"{right} of {pairs}" if pairs else "",
+            f"{100 * inside.mean():.1f}" if found else "", f"{np.median(width):.0f}" if found else "",
+            f"{np.mean([one['cpu_s'] for one in some]):.0f}",
+        ]  # fmt: skip
+        print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["windows", "events"])
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("part", choices=["windows", "events", "table"])
+    parser.add_argument("names", nargs="*", help="what happens (all where none is named); of table: files")
     parser.add_argument("--snr", type=float, default=0.2)
     parser.add_argument("--frames", type=int, default=FRAMES)
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 1), help="first and last + 1")
     options = parser.parse_args()
+    if options.part == "table":
+        table(options.names)
+        return
     one, every = {"windows": (run_windows, WINDOWS), "events": (run_events, EVENTS)}[options.part]
     for seed in range(*options.seeds):
         for name in options.names or every:
-            print(json.dumps({"part": options.part} | one(name, options.snr, options.frames, seed)), flush=True)
+            print(
+                json.dumps({"part": options.part} | one(name, options.snr, options.frames, seed)), flush=True
+            )
 
 
 if __name__ == "__main__":

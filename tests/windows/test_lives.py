@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from perrin.windows.lives import (
     MOST_CHANGES,
@@ -22,7 +23,7 @@ NOWHERE = np.zeros(1, bool)
 def planted(path, information, rng):
     """Log-likelihood ratios of a site with a known life: N(+-I/2, I)."""
     mean = np.where(path, 0.5, -0.5) * information
-    return mean + np.sqrt(information) * rng.standard_normal(len(path))
+    return mean + np.sqrt(information) * rng.standard_normal(path.shape)
 
 
 def test_paths_with_k_changes_are_the_best_of_all():
@@ -71,6 +72,18 @@ def test_no_false_life_at_the_stated_rate():
         false += len(changes_of(path)) > 0
         assert gain >= 0
     assert false <= 10 + 3 * np.sqrt(10)
+
+
+@pytest.mark.parametrize("information", [0.3, 1.5, 3.0, 6.0])
+def test_chance_visits_come_at_most_as_often_as_stated(information):
+    """Would catch a wrong price of a visit: too low for some strength of the evidence, or far too high for all."""
+    rng = np.random.default_rng(9)
+    ratio = planted(np.zeros((4000, 400), bool), information, rng)
+    total = np.concatenate([np.zeros((4000, 1)), np.cumsum(ratio, axis=1)], axis=1)
+    best = (total - np.minimum.accumulate(total, axis=1)).max(1)
+    share = (best > thresholds(1, 400, 0.1, 1.0).pair).mean()
+    assert share <= 0.1 + 4 * np.sqrt(0.1 * 0.9 / 4000)
+    assert share > (0.06 if information in (1.5, 3.0) else 0.01)
 
 
 def test_dates_are_sharp_and_intervals_cover():

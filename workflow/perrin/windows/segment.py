@@ -70,7 +70,10 @@ def segment(
         rows = [row_of(step[0], stop - 1, *step[1:]) for step, stop in zip(steps, stops)]
         record |= more
     elif method == "equal":
-        rows, more = equal_windows(number, equal_frames), {"why": f"windows of {equal_frames} frames, as asked"}
+        rows, more = (
+            equal_windows(number, equal_frames),
+            {"why": f"windows of {equal_frames} frames, as asked"},
+        )
         record |= more
     else:
         rows, more, found = windows_by_atoms(
