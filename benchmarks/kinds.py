@@ -4,9 +4,10 @@
 
 A trajectory is a Pt particle of 180 to 600 atoms in four to seven states. Atoms are etched from one side, the least
 coordinated first, or come back to where they were; where the core is to be destabilised, a share of all atoms is
-thrown off its sites. Every state is then measured with errors: 0.04 A an axis, 1 % of the surface atoms missed. What
-follows is the stages' own: perrin.states.describe (share of atoms with more than 8 neighbours, intervals) and
-perrin.states.categories. Prints a table: how often each kind is named, and how often with the verdict good.
+thrown off its sites. Every state is then measured with errors: 0.04 A an axis, surface atoms missed. What
+follows is the stages' own: perrin.states.coordination and bootstrap (share of atoms with more than 8 neighbours and its
+interval, cut-off of the bulk) and perrin.states.categories. Prints a table: how often each kind is named, and how often
+with the verdict good.
 """
 
 import argparse
@@ -19,10 +20,9 @@ from engine import particle
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 from perrin.files.elements import element  # noqa: E402
-from perrin.files.records import Atoms  # noqa: E402
 from perrin.simulate.particle import remove_atoms  # noqa: E402
+from perrin.states import bootstrap, coordination  # noqa: E402
 from perrin.states.categories import categorise  # noqa: E402
-from perrin.states.describe import describe  # noqa: E402
 
 KINDS = {
     "ESC": "etched steadily",
@@ -35,7 +35,7 @@ KINDS = {
     "still": "nothing happens",
     "border": "etched by 6 to 10 %, where net loss begins at 8 %",
 }
-ERROR_A, MISSED = 0.04, 0.01
+ERROR_A, DRAWS = 0.04, 100
 SIZES = {
     "ESC": (182, 698),
     "ESIP": (182, 285),
@@ -69,22 +69,31 @@ def course(kind, states, rng):
     return lost, calm
 
 
-def measured(xyz, there, away, rng):
-    """A state with errors, described."""
+def measured(xyz, there, away, missed, rng):
+    """A state with errors, and the intervals that `statistics` would give it."""
     places = xyz[there]
     thrown = rng.choice(len(places), round(away * len(places)), replace=False)
     places[thrown] += rng.normal(0, 0.5, (len(thrown), 3))
-    near = (np.linalg.norm(places[:, None] - places, axis=2) < 3.34).sum(1) - 1
-    kept = (near > 9) | (rng.random(len(places)) > MISSED)
+    cut = coordination.cutoff(places, "fcc", element("Pt").lattice_A, "bulk")
+    surface = coordination.coordination_numbers(places, cut) < 10
+    kept = ~surface | (rng.random(len(places)) > missed)
     places = places[kept] + rng.normal(0, ERROR_A, (kept.sum(), 3))
     covariance = np.broadcast_to(ERROR_A**2 * np.eye(3), (len(places), 3, 3))
-    probability = np.where(near[kept] > 9, 1.0, 1 - MISSED)
-    return describe(
-        Atoms(places, np.ones(len(places)), covariance, probability, "Pt"), element("Pt"), draws=40
-    )[1]
+    here = bootstrap.draw_presence(np.where(surface[kept], 1 - missed, 1.0), rng, DRAWS)
+    drawn = zip(bootstrap.draw_positions(places, covariance, rng, DRAWS), here)
+    again = [share_above(xyz[present], cut) for xyz, present in drawn]
+    out = {"n_atoms": len(places), "fraction_cn_gt8": share_above(places, cut)}
+    for name, draws in (("n_atoms", here.sum(1)), ("fraction_cn_gt8", again)):
+        out[f"{name}_low"], out[f"{name}_high"] = bootstrap.centred_interval(out[name], draws)
+    return out
 
 
-def trajectory(kind, seed):
+def share_above(xyz, cut):
+    """Share of the atoms with more than 8 neighbours."""
+    return coordination.fraction_above(coordination.coordination_numbers(xyz, cut))
+
+
+def trajectory(kind, seed, missed):
     """The category of one trajectory."""
     rng = np.random.default_rng([seed, 46, sorted(KINDS).index(kind)])
     metal = element("Pt")
@@ -97,7 +106,7 @@ def trajectory(kind, seed):
     found = []
     for part, off in zip(share, away):
         there = remove_atoms(xyz, round((1 - min(part, 1)) * len(xyz)), metal.lattice_A, direction)
-        found.append(measured(xyz, there, off, rng))
+        found.append(measured(xyz, there, off, missed, rng))
     for name in ("n_atoms", "fraction_cn_gt8"):
         table |= {
             name + end: np.array([one[name + end] for one in found], float) for end in ("", "_low", "_high")
@@ -111,6 +120,9 @@ def main():
     )
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 20), help="first and last + 1")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument(
+        "--missed", type=float, default=0.002, help="share of the surface atoms that are not found"
+    )
     parser.add_argument("--show", action="store_true", help="the series of every trajectory")
     options = parser.parse_args()
     print(
@@ -120,7 +132,7 @@ def main():
     for kind in options.kinds:
         names, good, ranges = Counter(), Counter(), []
         for seed in range(*options.seeds):
-            result, table = trajectory(kind, seed)
+            result, table = trajectory(kind, seed, options.missed)
             names[result["category"]] += 1
             good[result["category"]] += result["verdict"] == "good"
             ranges.append(100 * np.ptp(table["fraction_cn_gt8"]))

@@ -76,14 +76,16 @@ def test_no_false_life_at_the_stated_rate():
 
 @pytest.mark.parametrize("information", [0.3, 1.5, 3.0, 6.0])
 def test_chance_visits_come_at_most_as_often_as_stated(information):
-    """Would catch a wrong price of a visit: too low for some strength of the evidence, or far too high for all."""
+    """Would catch a wrong price of a visit: white evidence makes them as a cumulative-sum chart does, a fifth of it."""
     rng = np.random.default_rng(9)
     ratio = planted(np.zeros((4000, 400), bool), information, rng)
     total = np.concatenate([np.zeros((4000, 1)), np.cumsum(ratio, axis=1)], axis=1)
     best = (total - np.minimum.accumulate(total, axis=1)).max(1)
-    share = (best > thresholds(1, 400, 0.1, 1.0).pair).mean()
-    assert share <= 0.1 + 4 * np.sqrt(0.1 * 0.9 / 4000)
-    assert share > (0.06 if information in (1.5, 3.0) else 0.01)
+    for price in (0.1, 0.5):
+        rate = -np.log1p(-(best > thresholds(1, 400, price, 1.0).pair).mean())
+        theory = price * information / 2 * np.exp(-1.166 * np.sqrt(information))
+        assert rate == pytest.approx(theory, abs=4 * np.sqrt(theory / 4000) + 0.15 * theory)
+        assert rate < 0.25 * price
 
 
 def test_dates_are_sharp_and_intervals_cover():

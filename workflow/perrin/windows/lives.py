@@ -12,10 +12,6 @@ import numba
 import numpy as np
 
 MOST_CHANGES = 4
-# Share of the frames that count as independent starts of a chance visit, I/2 exp(-1.166 sqrt(I)) for white evidence of
-# information I a frame (the rate of a cumulative-sum chart; Siegmund, Sequential Analysis, 1985): 0.2 for I = 3, less
-# for every other
-STARTS = 0.2
 
 
 @dataclass(frozen=True)
@@ -35,15 +31,18 @@ class Thresholds:
 
 
 def thresholds(sites, frames, false_alarm, inflation):
-    """Bonferroni over sites and directions; a pair of changes may begin in any frame, of which a fifth count.
+    """Bonferroni over sites and directions; a pair of changes may begin in any frame.
+
+    For pairs the bound is five times what white evidence does at most, I/2 exp(-1.166 sqrt(I)) <= 0.2 a frame for
+    information I (the rate of a cumulative-sum chart; Siegmund, Sequential Analysis, 1985). It is not sharpened:
+    errors of poses last for some frames, and sums over a visit scatter more than white evidence.
+
 
     false_alarm : expected number of false events in a movie
     inflation : variance of the evidence over that of white noise; divides every log-likelihood
     """
     one = np.log(2 * sites / false_alarm)
-    return Thresholds(
-        float(one), float(max(one, np.log(STARTS * sites * max(frames, 1) / false_alarm))), inflation
-    )
+    return Thresholds(float(one), float(max(one, np.log(sites * max(frames, 1) / false_alarm))), inflation)
 
 
 def best_life(ratio, crowded, limits):
