@@ -37,7 +37,6 @@ def thresholds(sites, frames, false_alarm, inflation):
     information I (the rate of a cumulative-sum chart; Siegmund, Sequential Analysis, 1985). It is not sharpened:
     errors of poses last for some frames, and sums over a visit scatter more than white evidence.
 
-
     false_alarm : expected number of false events in a movie
     inflation : variance of the evidence over that of white noise; divides every log-likelihood
     """
