@@ -101,6 +101,16 @@ def test_kinds_are_named(kind):
     assert right >= 36
 
 
+def test_shrinking_is_no_turn_of_the_core():
+    """Would catch the slow fall of a shrinking particle, after one destabilised state, that counts as a second turn."""
+    n = np.array([373, 350, 327, 304, 282, 259, 236])
+    f = 1 - 0.34 * (n / n[0]) ** (-1 / 3)
+    assert np.allclose(categories.of_first_size(f, n), 0.66)
+    f[1] -= 0.19
+    assert f[2] - f[-1] > 0.035
+    assert categories.name_series(n, f, np.arange(7.0))[0] == "ECT"
+
+
 def test_drawn_series_do_not_count_errors_twice():
     """Would catch ranges that errors widen, a true swing that is drawn away, or draws that miss the truth."""
     rng = np.random.default_rng(3)

@@ -37,7 +37,8 @@ def name_series(n_atoms, fraction, time_s, rules=RULES):
     net = (n[-1] - n[0]) / n[0]
     rise = (n - np.minimum.accumulate(n)).max() / n[0]
     span = np.ptp(f)
-    swings = turning_points(f, rules["reversal"])
+    core = of_first_size(f, n)
+    swings = turning_points(core, rules["reversal"])
     if abs(net) <= rules["net_loss"]:
         if rise <= rules["gain"] and np.ptp(n) / n[0] <= rules["net_loss"]:
             return "undetermined", f"the number of atoms hardly changes ({100 * net:+.0f} %)"
@@ -58,17 +59,27 @@ def name_series(n_atoms, fraction, time_s, rules=RULES):
     if swings >= 2:
         return "EFC", f"{lost}; the core's coordination turns {swings} times"
     if swings == 1:
-        k = int(np.argmin(f[1:-1])) + 1
-        if f[k] < f[0] and f[k] < f[-1]:
+        k = int(np.argmin(core[1:-1])) + 1
+        if core[k] < core[0] and core[k] < core[-1]:
             return "ECT", f"{lost}; one intermediate state with a destabilised core, then order returns"
         return "EFC", f"{lost}; the core's coordination rises and falls again"
-    step = core_step(f, rules["step"])
+    step = core_step(core, rules["step"])
     if step is not None:
         return "ECT", f"{lost}; the core's coordination drops once, between states {step + 1} and {step + 2}"
     return (
         "ESC",
         f"{lost}; the core's coordination changes slowly, from {100 * f[0]:.0f} to {100 * f[-1]:.0f} %",
     )
+
+
+def of_first_size(fraction, n_atoms):
+    """The share with CN > 8 that a particle of the same surface would have at the first state's size.
+
+    The rest are atoms of the surface, whose share of a compact particle goes with one over its diameter: what shrinks
+    without any change of its core loses some points, after which a fall would count as a turn.
+    """
+    n = np.asarray(n_atoms, float)
+    return 1 - (1 - np.asarray(fraction, float)) * np.cbrt(np.maximum(n, 0) / n[0])
 
 
 def turning_points(series, least):
@@ -114,7 +125,10 @@ def categorise(table, level=0.95, draws=2000, least_states=3, least_probability=
     facts = {"states": len(n)}
     if len(n):
         facts |= {"first_atoms": n[0], "last_atoms": n[-1], "net_change": (n[-1] - n[0]) / n[0]}
-        facts |= {"core_range": np.ptp(f), "core_turns": turning_points(f, rules["reversal"])}
+        facts |= {
+            "core_range": np.ptp(f),
+            "core_turns": turning_points(of_first_size(f, n), rules["reversal"]),
+        }
     if len(n) < least_states:
         why = f"{len(n)} usable states; a kind of dynamics needs at least {least_states}"
         return _result(
