@@ -101,6 +101,34 @@ def test_kinds_are_named(kind):
     assert right >= 36
 
 
+def test_shrinking_is_no_turn_of_the_core():
+    """Would catch the slow fall of a shrinking particle, after one destabilised state, that counts as a second turn."""
+    n = np.array([373, 350, 327, 304, 282, 259, 236])
+    f = 1 - 0.34 * (n / n[0]) ** (-1 / 3)
+    assert np.allclose(categories.of_first_size(f, n), 0.66)
+    f[1] -= 0.19
+    assert f[2] - f[-1] > 0.035
+    assert categories.name_series(n, f, np.arange(7.0))[0] == "ECT"
+
+
+def test_drawn_series_do_not_count_errors_twice():
+    """Would catch ranges that errors widen, a true swing that is drawn away, or draws that miss the truth."""
+    rng = np.random.default_rng(3)
+    still, swing, covered = [], [], []
+    for _ in range(200):
+        for true, ranges in ((np.full(6, 0.6), still), (0.6 + 0.1 * (np.arange(6) % 2), swing)):
+            draws = categories.draw_series(true + rng.normal(0, 0.01, 6), np.full(6, 0.01), rng, 200)
+            ranges.append(np.ptp(draws, axis=1).mean())
+            low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+            covered.append(((low <= true) & (true <= high)).mean())
+    # six measured values of nothing range over 2.5 errors, drawn once more over 3.6
+    assert np.mean(still) < 0.02
+    assert np.mean(swing) == pytest.approx(0.115, abs=0.012)
+    assert 0.92 < np.mean(covered) < 0.99
+    exact = categories.draw_series(np.array([3.0, 2.0, 1.0]), np.zeros(3), rng, 4)
+    assert np.array_equal(exact, np.tile([3.0, 2.0, 1.0], (4, 1)))
+
+
 def test_paper_trajectories():
     """Would catch rules that contradict what the paper says of its own trajectories."""
     t = np.arange(4) * 9.0

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from perrin.windows.lives import (
     MOST_CHANGES,
@@ -12,6 +13,7 @@ from perrin.windows.lives import (
     best_step,
     changes_of,
     date,
+    shortest_interval,
     thresholds,
 )
 
@@ -21,7 +23,7 @@ NOWHERE = np.zeros(1, bool)
 def planted(path, information, rng):
     """Log-likelihood ratios of a site with a known life: N(+-I/2, I)."""
     mean = np.where(path, 0.5, -0.5) * information
-    return mean + np.sqrt(information) * rng.standard_normal(len(path))
+    return mean + np.sqrt(information) * rng.standard_normal(path.shape)
 
 
 def test_paths_with_k_changes_are_the_best_of_all():
@@ -72,6 +74,20 @@ def test_no_false_life_at_the_stated_rate():
     assert false <= 10 + 3 * np.sqrt(10)
 
 
+@pytest.mark.parametrize("information", [0.3, 1.5, 3.0, 6.0])
+def test_chance_visits_come_at_most_as_often_as_stated(information):
+    """Would catch a wrong price of a visit: white evidence makes them as a cumulative-sum chart does, a fifth of it."""
+    rng = np.random.default_rng(9)
+    ratio = planted(np.zeros((4000, 400), bool), information, rng)
+    total = np.concatenate([np.zeros((4000, 1)), np.cumsum(ratio, axis=1)], axis=1)
+    best = (total - np.minimum.accumulate(total, axis=1)).max(1)
+    for price in (0.1, 0.5):
+        rate = -np.log1p(-(best > thresholds(1, 400, price, 1.0).pair).mean())
+        theory = price * information / 2 * np.exp(-1.166 * np.sqrt(information))
+        assert rate == pytest.approx(theory, abs=4 * np.sqrt(theory / 4000) + 0.15 * theory)
+        assert rate < 0.25 * price
+
+
 def test_dates_are_sharp_and_intervals_cover():
     """Would catch a biased date or an interval of the wrong level: 95 % within 3 %, median error one frame."""
     rng = np.random.default_rng(4)
@@ -89,6 +105,37 @@ def test_dates_are_sharp_and_intervals_cover():
         assert low <= at <= high and nats > 12
     assert np.median(errors) <= 1
     assert 0.93 <= np.mean(inside) <= 0.99  # whole frames: never less than the level by more than chance
+
+
+def test_the_shortest_interval_is_the_best_of_all():
+    """Would catch a span of scattered likely frames instead of the shortest stretch: all stretches are tried."""
+    rng = np.random.default_rng(7)
+    assert shortest_interval([0.5, 0.01, 0.01, 0.03, 0.45], 0.9) == (0, 4)
+    assert shortest_interval([1.0, 1.0, 1.0], 1.0) == (0, 2)
+    assert shortest_interval([0.02, 0.96, 0.02], 0.95) == (1, 1)
+    for _ in range(200):
+        weight = rng.exponential(size=9) ** 3
+        level = rng.uniform(0.3, 0.99)
+        held = {
+            (a, z): weight[a : z + 1].sum() / weight.sum()
+            for a in range(9)
+            for z in range(a, 9)
+            if weight[a : z + 1].sum() / weight.sum() >= level
+        }
+        short = min(z - a for a, z in held)
+        best = max((pair for pair in held if pair[1] - pair[0] == short), key=held.get)
+        assert shortest_interval(weight, level) == best
+
+
+def test_intervals_hold_what_they_say_where_the_evidence_is_weak():
+    """Would catch intervals that hold more than they promise: the span of the likeliest frames holds 98 %."""
+    rng = np.random.default_rng(8)
+    path, inside = np.arange(160) < 80, []
+    for _ in range(1200):
+        at, low, high, _ = date(planted(path, 0.8, rng), path, 80, inflation=1.0)
+        inside.append(low <= 80 <= high)
+        assert low <= at <= high
+    assert 0.935 <= np.mean(inside) <= 0.967
 
 
 def test_a_visit_is_found_when_it_is_long_enough():

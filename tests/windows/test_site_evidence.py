@@ -169,3 +169,29 @@ def test_blocks_cover_all_frames_once():
     rows = np.concatenate([np.arange(one.start, one.stop) for one in blocks(label, 100)])
     assert np.array_equal(rows, np.arange(390))
     assert all(len(set(label[one])) == 1 and one.stop - one.start <= 100 for one in blocks(label, 100))
+
+
+@pytest.mark.parametrize("left", [340, 600])
+def test_an_atom_seen_end_on_does_not_step_aside(left):
+    """Would catch a phantom visit: over it in the view, an atom is taken to have left early, or to have been away."""
+    frames, stay = 600, slice(303, 354)
+    u = np.zeros((frames, 8, 2), np.float32)
+    u[:, 1, 0] = 4.0
+    u[stay, 1, 0] = 0.25
+    u[:, 2:, 1] = 6.0 + 4.0 * np.arange(6)  # six more atoms, far off, hold the amplitude
+    truth = np.ones((frames, 8), np.float32)
+    truth[left:, 0] = truth[:, 1] = 0
+    guess = truth.copy()
+    guess[309:left, 0] = guess[stay.stop : 360, 0] = 0
+    guess[stay, 1] = 1
+    far = np.linalg.norm(u[:, :, None] - u[:, None], axis=-1)
+    table = np.interp(far**2, np.arange(len(K.table)) * K.dq, K.table[:, 0], right=0)
+    noise = np.random.default_rng(11).standard_normal((frames, 8))
+    root = np.linalg.cholesky(table + 1e-6 * np.eye(8))
+    height = np.sqrt(1.5 / K.table[0, 0])  # an atom is worth 0.75 nats a frame
+    b = height * np.einsum("fij,fj->fi", table, truth) + np.einsum("fij,fj->fi", root, noise)
+    state = assemble(np.arange(frames), b.astype(np.float32), u, guess, np.full(frames, height), K)
+    solve_lives(state, thresholds(400, 1200, 0.01, 1.15))
+    assert not state.present[:, 1].any()
+    changes = changes_of(state.present[:, 0])
+    assert len(changes) == (left < frames) and all(abs(changes - left) <= 15)

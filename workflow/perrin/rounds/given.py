@@ -131,7 +131,7 @@ def _checks(data, solution, away, in_time):
         words = f"share of frames that by themselves are within {AGREE_DEG:g} degrees of their path"
         checks.append(check("alone", agree, *ALONE, words, above=True))
         share = stretch_share(solution.rotation, solution.step_deg, data.gap)
-        checks.append(check("jumps", share, *JUMPS, "share of frames between jumps of orientation"))
+        checks.append(check("jumps", share, *JUMPS, "share of frames off the main branch of orientations"))
     return checks
 
 

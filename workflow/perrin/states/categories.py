@@ -1,12 +1,15 @@
 """The kind of dynamics of a trajectory, by explicit rules on its series, with a probability and a sentence why.
 
 The paper names the kinds by eye; docs/categories.md states the rules. Series: number of atoms, share of atoms with more
-than 8 neighbours (core coordination), penetration depth. They are drawn within their errors, each draw is
+than 8 neighbours (core coordination). The true series are drawn, given the measured ones and their errors; each draw is
 named, and the most frequent name is the category, its share the probability.
 """
 
 import numpy as np
 
+from perrin.states.bootstrap import normal_quantile
+
+TAUS = 60  # values of the scatter of a series that are tried
 NAMES = {
     "ESC": "etching with a stable core",
     "ESIP": "etching with a stable initial phase",
@@ -34,7 +37,8 @@ def name_series(n_atoms, fraction, time_s, rules=RULES):
     net = (n[-1] - n[0]) / n[0]
     rise = (n - np.minimum.accumulate(n)).max() / n[0]
     span = np.ptp(f)
-    swings = turning_points(f, rules["reversal"])
+    core = of_first_size(f, n)
+    swings = turning_points(core, rules["reversal"])
     if abs(net) <= rules["net_loss"]:
         if rise <= rules["gain"] and np.ptp(n) / n[0] <= rules["net_loss"]:
             return "undetermined", f"the number of atoms hardly changes ({100 * net:+.0f} %)"
@@ -55,17 +59,27 @@ def name_series(n_atoms, fraction, time_s, rules=RULES):
     if swings >= 2:
         return "EFC", f"{lost}; the core's coordination turns {swings} times"
     if swings == 1:
-        k = int(np.argmin(f[1:-1])) + 1
-        if f[k] < f[0] and f[k] < f[-1]:
+        k = int(np.argmin(core[1:-1])) + 1
+        if core[k] < core[0] and core[k] < core[-1]:
             return "ECT", f"{lost}; one intermediate state with a destabilised core, then order returns"
         return "EFC", f"{lost}; the core's coordination rises and falls again"
-    step = core_step(f, rules["step"])
+    step = core_step(core, rules["step"])
     if step is not None:
         return "ECT", f"{lost}; the core's coordination drops once, between states {step + 1} and {step + 2}"
     return (
         "ESC",
         f"{lost}; the core's coordination changes slowly, from {100 * f[0]:.0f} to {100 * f[-1]:.0f} %",
     )
+
+
+def of_first_size(fraction, n_atoms):
+    """The share with CN > 8 that a particle of the same surface would have at the first state's size.
+
+    The rest are atoms of the surface, whose share of a compact particle goes with one over its diameter: what shrinks
+    without any change of its core loses some points, after which a fall would count as a turn.
+    """
+    n = np.asarray(n_atoms, float)
+    return 1 - (1 - np.asarray(fraction, float)) * np.cbrt(np.maximum(n, 0) / n[0])
 
 
 def turning_points(series, least):
@@ -111,7 +125,10 @@ def categorise(table, level=0.95, draws=2000, least_states=3, least_probability=
     facts = {"states": len(n)}
     if len(n):
         facts |= {"first_atoms": n[0], "last_atoms": n[-1], "net_change": (n[-1] - n[0]) / n[0]}
-        facts |= {"core_range": np.ptp(f), "core_turns": turning_points(f, rules["reversal"])}
+        facts |= {
+            "core_range": np.ptp(f),
+            "core_turns": turning_points(of_first_size(f, n), rules["reversal"]),
+        }
     if len(n) < least_states:
         why = f"{len(n)} usable states; a kind of dynamics needs at least {least_states}"
         return _result(
@@ -137,12 +154,36 @@ def categorise(table, level=0.95, draws=2000, least_states=3, least_probability=
 
 def _drawn(table, name, level, rng, draws):
     """(draws, s) of a series within its errors."""
-    from perrin.states.bootstrap import normal_quantile
-
     value = np.asarray(table[name], float)
     low, high = (np.asarray(table[f"{name}_{side}"], float) for side in ("low", "high"))
-    sigma = np.nan_to_num((high - low) / (2 * normal_quantile(level)))
-    return value + sigma * rng.standard_normal((draws, len(value)))
+    return draw_series(value, np.nan_to_num((high - low) / (2 * normal_quantile(level))), rng, draws)
+
+
+def draw_series(value, sigma, rng, draws):
+    """(draws, s) of the true series, given what was measured and its errors.
+
+    Errors added to measured values would count twice: they widen the range and make turns where there are none. So the
+    true values are taken to scatter by an unknown tau about an unknown mean; tau is drawn first (no value preferred up
+    to three times the measured scatter), then the mean, then the values (Gelman et al., Bayesian Data Analysis, 5.4).
+    value, sigma : (s,), s >= 3; values without errors stay as they are
+    """
+    value, sigma = np.asarray(value, float), np.asarray(sigma, float)
+    scatter = value.std(ddof=1)
+    if not sigma.any() or scatter == 0:
+        return np.tile(value, (draws, 1))
+    tau = scatter * (np.arange(TAUS) + 0.5) * 3 / TAUS
+    weight = 1 / (tau[:, None] ** 2 + sigma**2)
+    mean = (weight * value).sum(1) / weight.sum(1)
+    logarithm = 0.5 * np.log(weight).sum(1) - 0.5 * np.log(weight.sum(1))
+    logarithm -= 0.5 * (weight * (value - mean[:, None]) ** 2).sum(1)
+    chance = np.exp(logarithm - logarithm.max())
+    drawn = rng.choice(TAUS, draws, p=chance / chance.sum())
+    centre = mean[drawn] + rng.standard_normal(draws) / np.sqrt(weight[drawn].sum(1))
+    kept = tau[drawn, None] ** 2 * weight[drawn]  # share of a measured deviation that is true
+    spread = sigma * np.sqrt(kept)
+    return (
+        centre[:, None] + kept * (value - centre[:, None]) + spread * rng.standard_normal((draws, len(value)))
+    )
 
 
 def _result(category, probability, probabilities, why, facts, verdict):

@@ -82,19 +82,16 @@ def events(
         _nothing(events_csv, evidence, figure, frame_rate_hz, "no window has a model: no events can be dated")
         return
     nearest = nearest_distance(union.xyz_A[np.flatnonzero(union.joined)[0]][union.atom])
-    state, window, union, limits = _solved(
-        clean,
-        frames,
-        tracks,
-        window_poses,
-        profiles,
-        lengths,
-        union,
-        nearest,
-        pixel_A,
-        false_alarm,
-        inflation,
-        rounds,
+    use = np.flatnonzero(union.joined)
+    stack, R, s, amplitude, source = inputs.frames_with_poses(
+        clean, frames, tracks, [window_poses[w] for w in use]
+    )
+    facts = {w: read_json(profiles[w]) for w in use}
+    profile = inputs.profile_of(facts[max(use, key=lambda w: (lengths[w], -w))])
+    walk = {w: facts[w]["step_deg"] for w in use}
+    window = use[source]
+    state, union, limits = find_lives(
+        stack, R, s, amplitude, window, union, profile, walk, false_alarm, inflation, rounds
     )
     rows = event_rows(
         state, window, union.xyz_A, limits, interval_level, hop_factor * nearest, BOND * nearest
@@ -114,23 +111,19 @@ def events(
     )  # fmt: skip
 
 
-def _solved(
-    clean, frames, tracks, window_poses, profiles, lengths, union, nearest, pixel_A, limit, inflation, rounds
+def find_lives(
+    stack, rotation, shift_A, amplitude, window, union, profile, walk_deg, false_alarm, inflation, rounds
 ):
-    """Evidence with solved lives, the window of every frame, the union with new sites moved, thresholds.
+    """Lives of all sites of a trajectory: Evidence, the union with new sites moved, thresholds.
 
-    One profile serves all frames, that of the longest window: amplitudes are fitted anew.
+    stack : Frames; rotation (f, 3, 3), shift_A (f, 2), amplitude (f,): their poses; window (f,): of union.xyz_A
+    union : Union; profile : one for all frames (that of the longest window: amplitudes are fitted anew)
+    walk_deg : rms rotation a frame, for every window that has frames; others : as in events
     """
-    use = np.flatnonzero(union.joined)
-    stack, R, s, amplitude, source = inputs.frames_with_poses(
-        clean, frames, tracks, [window_poses[w] for w in use]
-    )
-    window = use[source]
-    facts = {w: read_json(profiles[w]) for w in use}
-    profile = inputs.profile_of(facts[max(use, key=lambda w: (lengths[w], -w))])
+    R, s, pixel_A = rotation, shift_A, stack.pixel_A
+    nearest = nearest_distance(union.xyz_A[np.flatnonzero(union.joined)[0]][union.atom])
     K = overlap(profile, profile, pixel_A)
-    walk = {w: facts[w]["step_deg"] for w in use}
-    limits = thresholds(union.xyz_A.shape[1], len(stack), limit, inflation)
+    limits = thresholds(union.xyz_A.shape[1], len(stack), false_alarm, inflation)
     modelled = (union.member >= 0)[window].astype(np.float32)
     b, u = collect(stack.images, pixel_A, profile, window, union.xyz_A, R, s)
     state = assemble(stack.number, b, u, modelled, amplitude, K)
@@ -144,7 +137,7 @@ def _solved(
         images = (stack.images, pixel_A, profile, K, window)
         xyz = relax_sites(*images, union.xyz_A, state, R, s, arrived, 0.8 * nearest)
         union = replace(union, xyz_A=xyz)
-        R, s = refit_poses(*images, xyz, state, R, s, walk, stack.box_A, stack.gap, which=differs)
+        R, s = refit_poses(*images, xyz, state, R, s, walk_deg, stack.box_A, stack.gap, which=differs)
         if len(arrived):
             # what has moved is read again in all frames, not only where poses changed
             state.b[:, arrived], state.u[:, arrived] = collect(
@@ -153,7 +146,7 @@ def _solved(
         sum_overlaps(state)
         modelled = state.present.copy()
         solve_lives(state, limits)
-    return state, window, union, limits
+    return state, union, limits
 
 
 def _table(rows, state, union, limits, origin_A, frame_rate_hz):

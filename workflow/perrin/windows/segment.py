@@ -70,7 +70,10 @@ def segment(
         rows = [row_of(step[0], stop - 1, *step[1:]) for step, stop in zip(steps, stops)]
         record |= more
     elif method == "equal":
-        rows, more = _equal(number, equal_frames), {"why": f"windows of {equal_frames} frames, as asked"}
+        rows, more = (
+            equal_windows(number, equal_frames),
+            {"why": f"windows of {equal_frames} frames, as asked"},
+        )
         record |= more
     else:
         rows, more, found = windows_by_atoms(
@@ -96,7 +99,7 @@ def segment(
     write_json(tree, record)
 
 
-def _equal(number, equal_frames):
+def equal_windows(number, equal_frames):
     """Rows of windows as long as asked; the rest goes to the last one."""
     count = max(1, len(number) // equal_frames)
     firsts = [int(number[0]) + i * equal_frames for i in range(count)]

@@ -10,7 +10,6 @@ from perrin.windows.lives import best_life, changes_of, runs_of
 log = logging.getLogger("perrin")
 
 ALIKE_A = 1.0  # rms distance in the image below which two sites are hard to tell apart
-NEAR_FRAMES = 30  # a stay and a neighbour's absence with ends so near to each other may be one mistake
 
 
 def solve_lives(evidence, limits, sweeps=6, refits=1):
@@ -64,43 +63,39 @@ def _swap(evidence, limits):
     taken_back = 0
     for k in moving:
         for first, stop in runs_of(evidence.present[:, k] > 0.5):
-            rivals = _alike(evidence, k, first, stop, moving)
             taken_back += any(
-                _better(evidence, limits, k, slice(first, stop), j, slice(*absence))
-                for j in rivals
-                for absence in _absences(evidence.present[:, j], first, stop)
+                _better(evidence, limits, k, slice(first, stop), j)
+                for j in _alike(evidence, k, first, stop, moving)
             )
     return taken_back
 
 
 def _alike(evidence, k, first, stop, moving):
-    """Of the sites that change, those that lie over site k in the frames of its stay, nearest first."""
+    """Sites that change, lie over site k in the frames of its stay and are not there in some of them, nearest first."""
     u = evidence.u[first:stop]
     away = np.square(u[:, moving] - u[:, [k]]).sum(2).mean(0)
+    away[(evidence.present[first:stop, moving] > 0.5).all(0)] = np.inf
     return [moving[i] for i in np.argsort(away, kind="stable") if away[i] < ALIKE_A**2 and moving[i] != k]
 
 
-def _absences(present, first, stop):
-    """Absences of a site that begin or end when a stay elsewhere does, about."""
-    return [
-        (begin, end)
-        for begin, end in runs_of(present < 0.5)
-        if (begin > 0 and abs(begin - first) <= NEAR_FRAMES)
-        or (end < len(present) and abs(end - stop) <= NEAR_FRAMES)
-    ]
+def _better(evidence, limits, k, stay, j):
+    """Empty site k during a stay and give site j the best life it then has; undo both where that is worse.
 
-
-def _better(evidence, limits, k, stay, j, absence):
-    """Empty site k during a stay and fill site j during an absence; undo both where that is worse."""
+    The atom at j may have been there all the time, or have left later than it seemed.
+    """
     old_k, old_j = evidence.present[:, k].copy(), evidence.present[:, j].copy()
-    new_k, new_j = old_k.copy(), old_j.copy()
-    new_k[stay], new_j[absence] = 0, 1
-    paid = sum(limits.penalty(len(changes_of(path > 0.5))) for path in (old_k, old_j))
-    pays = sum(limits.penalty(len(changes_of(path > 0.5))) for path in (new_k, new_j))
-    gain = paid - pays + ((new_k - old_k) * evidence.ratio(k)).sum()
+    new_k = old_k.copy()
+    new_k[stay] = 0
+    gain = ((new_k - old_k) * evidence.ratio(k)).sum()
     evidence.set_present(k, new_k)
-    gain += ((new_j - old_j) * evidence.ratio(j)).sum()
-    if gain > 0:
+    ratio = evidence.ratio(j)
+    new_j, _ = best_life(ratio, evidence.crowding(j) > CROWDED, limits)
+    gain += ((new_j - old_j) * ratio).sum()
+    paid, pays = (
+        sum(limits.penalty(len(changes_of(path > 0.5))) for path in paths)
+        for paths in ((old_k, old_j), (new_k, new_j))
+    )
+    if gain > pays - paid:
         evidence.set_present(j, new_j)
         return True
     evidence.set_present(k, old_k)

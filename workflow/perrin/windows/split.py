@@ -29,39 +29,56 @@ def windows_by_atoms(
     clean, frames, tracks, poses_csv, sites, facts, min_frames, least_atoms, false_alarm, inflation, rounds,
     frame_rate_hz,
 ):  # fmt: skip
-    """Rows of windows, the record of the tests, and curves over the accepted frames."""
+    """Rows of windows, the record of the tests, and curves over the accepted frames, from files."""
     stack, R, s, amplitude, _ = inputs.frames_with_poses(clean, frames, tracks, [poses_csv])
     (_, _, box_px), pixel_A = stack_info(clean)
-    number = inputs.trajectory_frames(tracks)
     model = read_atoms(sites, box_px, pixel_A)
-    if len(stack) < 2 or len(model) < 4:
+    return find_windows(
+        stack, R, s, amplitude, model.xyz_A, model.occupancy, inputs.profile_of(facts["profile"]), facts["step_deg"],
+        inputs.trajectory_frames(tracks), min_frames, least_atoms, false_alarm, inflation, rounds, frame_rate_hz,
+    )  # fmt: skip
+
+
+def find_windows(
+    stack, rotation, shift_A, amplitude, xyz_A, occupancy, profile, step_deg, number, min_frames, least_atoms,
+    false_alarm, inflation, rounds, frame_rate_hz,
+):  # fmt: skip
+    """Rows of windows, the record of the tests, and curves over the accepted frames.
+
+    stack : Frames; rotation (f, 3, 3), shift_A (f, 2), amplitude (f,): their poses
+    xyz_A (n, 3), occupancy (n,): the time-averaged model, origin the middle of the box
+    profile : Profile of one atom; step_deg : rms rotation a frame; number : all frames of the trajectory
+    others : as in segment
+    """
+    R, s, pixel_A = rotation, shift_A, stack.pixel_A
+    if len(stack) < 2 or len(xyz_A) < 4:
         record = {
             "verdict": "failed",
-            "why": f"{len(stack)} poses and {len(model)} atoms are too few to see changes",
+            "why": f"{len(stack)} poses and {len(xyz_A)} atoms are too few to see changes",
         }
         row = row_of(number[0], number[-1], number[0], number[0], "one window: nothing to test with")
         return [row], record, {"number": stack.number, "used": np.zeros(len(stack), int)}
-    profile = inputs.profile_of(facts["profile"])
     K = overlap(profile, profile, pixel_A)
-    nearest = nearest_distance(model.xyz_A)
-    empty = empty_sites(model.xyz_A, nearest).reshape(-1, 3)
-    xyz = np.concatenate([model.xyz_A, empty])[None]
-    level = np.concatenate([np.clip(model.occupancy, 0, 1), np.zeros(len(empty))])
+    nearest = nearest_distance(xyz_A)
+    empty = empty_sites(xyz_A, nearest).reshape(-1, 3)
+    known = len(xyz_A)
+    xyz = np.concatenate([xyz_A, empty])[None]
+    level = np.concatenate([np.clip(occupancy, 0, 1), np.zeros(len(empty))])
     limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
     one = np.zeros(len(stack), int)
     b, u = collect(stack.images, pixel_A, profile, one, xyz, R, s)
     state = assemble(stack.number, b, u, np.tile(level, (len(stack), 1)), amplitude, K)
     explained = solve_lives(state, limits)
-    new = np.arange(len(model), xyz.shape[1])
+    new = np.arange(known, xyz.shape[1])
     for _ in range(rounds):
         # empty sites that turn out to hold an atom lie where the lattice goes on, a few tenths off
         moved = new[state.present[:, new].any(0)]
         xyz = relax_sites(stack.images, pixel_A, profile, K, one, xyz, state, R, s, moved, 0.8 * nearest)
         xyz, state = _grow(xyz, state, nearest)
         limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
-        new = np.arange(len(model), xyz.shape[1])
+        new = np.arange(known, xyz.shape[1])
         R, s = refit_poses(
-            stack.images, pixel_A, profile, K, one, xyz, state, R, s, [facts["step_deg"]],
+            stack.images, pixel_A, profile, K, one, xyz, state, R, s, [step_deg],
             stack.box_A, stack.gap,
         )  # fmt: skip
         sum_overlaps(state)
