@@ -71,7 +71,12 @@ def hand_evidence(frames, pixel_A, xyz_A, occupancy, rotation, shift_A, amplitud
     b = read(filter_frames(frames, pixel_A, change), xyz_A, rotation, shift_A).astype(float)
     cross = overlap(image, change, pixel_A, cutoff=1e-4)
     same = overlap(change, change, pixel_A, cutoff=1e-4)
-    g, H = np.empty(len(frames)), np.empty(len(frames))
+    return _terms(b, cross, same, xyz_A, occupancy, rotation, shift_A, amplitude)
+
+
+def _terms(b, cross, same, xyz_A, occupancy, rotation, shift_A, amplitude):
+    """g and H from b (f, n), the frames filtered with the change, and the overlaps of image and change."""
+    g, H = np.empty(len(b)), np.empty(len(b))
     _sums(
         np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float),
         np.ascontiguousarray(rotation, float), np.ascontiguousarray(shift_A, float),
@@ -88,13 +93,7 @@ def slope(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude):
     filtered, overlap : frames and overlaps of the atoms' own profile
     """
     b = read(filtered, xyz_A, rotation, shift_A).astype(float)
-    g, H = np.empty(len(b)), np.empty(len(b))
-    _sums(
-        np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float),
-        np.ascontiguousarray(rotation, float), np.ascontiguousarray(shift_A, float),
-        np.asarray(amplitude, float), b, overlap.table, overlap.table, overlap.dq, g, H,
-    )  # fmt: skip
-    return g, H
+    return _terms(b, overlap, overlap, xyz_A, occupancy, rotation, shift_A, amplitude)
 
 
 def sure_slope(g, H):
