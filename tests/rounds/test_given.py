@@ -28,7 +28,7 @@ from perrin.rounds.injected import mutual_pairs
 from perrin.rounds.window3d import window3d
 from perrin.simulate.images import RINGED, simulate_boxes
 
-PIXEL, N, FRAMES, CONTRAST = 0.358, 64, 80, 1.3
+PIXEL, N, FRAMES, CONTRAST = 0.358, 64, 60, 1.3
 
 
 def centred(atoms):
@@ -145,7 +145,7 @@ def test_views_without_order_are_given_their_poses():
 def test_a_wrong_model_is_not_believed(views):
     """Would catch a verdict that a particle of the right size and another structure passes."""
     data, _ = filmed(ICOSAHEDRON, 8, views == "continuous")
-    few = data.take(slice(40))
+    few = data.take(slice(24))
     *_, verdict, why = average_from_model(few, element("Pt"), CUBOCTAHEDRON, views)
     assert verdict != "good", why
 
@@ -153,9 +153,9 @@ def test_a_wrong_model_is_not_believed(views):
 def test_an_empty_field_is_nobody():
     """Would catch the best of all poses, which explains some of any noise, taken for the particle."""
     data, _ = filmed(ICOSAHEDRON, 9, True)
-    noise = np.random.default_rng(10).standard_normal(data.images[:40].shape).astype(np.float32)
+    noise = np.random.default_rng(10).standard_normal(data.images[:24].shape).astype(np.float32)
     *_, verdict, why = average_from_model(
-        replace(data.take(slice(40)), images=noise), element("Pt"), ICOSAHEDRON
+        replace(data.take(slice(24)), images=noise), element("Pt"), ICOSAHEDRON
     )
     assert verdict == "failed", why
 
