@@ -18,6 +18,8 @@ def series(states, timed):
     x = states["time_s"].to_numpy(float) if timed else states["state"].to_numpy(float)
     found = {}
     for column, label in SERIES.items():
+        if column not in states:  # coordinates alone have no map
+            continue
         value, low, high = (states[c].to_numpy(float) for c in (column, f"{column}_low", f"{column}_high"))
         if not np.isfinite(value).any():
             continue
