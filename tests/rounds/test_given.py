@@ -153,9 +153,9 @@ def test_a_wrong_model_is_not_believed(views):
 def test_an_empty_field_is_nobody():
     """Would catch the best of all poses, which explains some of any noise, taken for the particle."""
     data, _ = filmed(ICOSAHEDRON, 9, True)
-    noise = np.random.default_rng(10).standard_normal(data.images[:24].shape).astype(np.float32)
+    noise = np.random.default_rng(10).standard_normal(data.images[:60].shape).astype(np.float32)
     *_, verdict, why = average_from_model(
-        replace(data.take(slice(24)), images=noise), element("Pt"), ICOSAHEDRON
+        replace(data.take(slice(60)), images=noise), element("Pt"), ICOSAHEDRON
     )
     assert verdict == "failed", why
 

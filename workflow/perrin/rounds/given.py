@@ -118,8 +118,16 @@ def _checks(data, solution, away, in_time):
 
     away (f,) : radians from the refined pose to the one that the frame by itself had been given
     """
+    # four numbers an atom were fitted to the same frames, half a nat each
+    gain = solution.gain.mean() - 2 * len(solution.xyz_A) / len(data)
     checks = [
-        check("gain", solution.gain.mean(), *GAIN, "nats a frame above an empty frame", above=True),
+        check(
+            "gain",
+            gain,
+            *GAIN,
+            "nats a frame above an empty frame and what fitted atoms gain of noise",
+            above=True,
+        ),
         check("atoms", len(solution.xyz_A), LEAST_ATOMS, LEAST_ATOMS, "number of atoms", above=True),
     ]
     left = unexplained_share(data.images, data.pixel_A, solution)
