@@ -1,6 +1,7 @@
 """The 3D engine on simulated particles with known truth: poses, atoms, verdicts, cost, over seeds.
 
     python benchmarks/engine.py --atoms 330 --frames 1000 --snr 0.2 --step 2.5 --motion free --seeds 0 10
+    python benchmarks/engine.py --movie RESULTS/NAME TRUTH --cut 0 300           (frames of a finished run, short windows)
     python benchmarks/engine.py --table results/*.jsonl          (rows of a table from what was run)
 
 Every run films one particle (perrin.simulate, no depth, no graphene), cuts boxes about centres that are off by 0.6 px
@@ -18,13 +19,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-from perrin.files.accepted import Frames  # noqa: E402
+from perrin.files.accepted import Frames, read_accepted  # noqa: E402
+from perrin.files.atomic import read_json  # noqa: E402
 from perrin.files.elements import element as element_data  # noqa: E402
 from perrin.imaging.grids import HALF_TURN  # noqa: E402
-from perrin.imaging.lattice import nearest_distance, rotation_group, sites  # noqa: E402
+from perrin.imaging.lattice import nearest_distance, rotation_group, sites, volume_per_atom  # noqa: E402
 from perrin.imaging.rotations import angles_between  # noqa: E402
 from perrin.rounds import model as stage_model  # noqa: E402
 from perrin.rounds.average3d import average_by_continuity  # noqa: E402
@@ -183,11 +186,27 @@ def score_atoms(found, true, body, hand):
     return len(pairs) / len(true), len(pairs) / max(len(found), 1), rmsd, pairs, apart
 
 
-def run(options, seed):
-    """One particle from nothing to a verdict; returns a dict of figures."""
-    metal = element_data(options.element)
+def cut_of(results, truth, first, last):
+    """Frames of a finished run, what classes2d measured, the atoms then, true rotations."""
+    results, truth = Path(results), Path(truth)
+    data = read_accepted(
+        results / "graphene/clean.mrcs",
+        results / "classes2d/frames.csv",
+        results / "track/tracks.csv",
+        first,
+        last,
+    )
+    rows = pd.read_csv(truth / "frames.csv").set_index("frame").loc[data.number]
+    state = rows["state"].mode()[0]
+    xyz = pd.read_csv(truth / f"atoms_state{state}.csv")[["x_A", "y_A", "z_A"]].to_numpy()
+    rotation = Rotation.from_quat(rows[["qx", "qy", "qz", "qw"]].to_numpy()).as_matrix()
+    return data, read_json(results / "classes2d/particle.json"), xyz, rotation
+
+
+def filmed(options, metal, seed):
+    """The same of a particle filmed for the purpose."""
     xyz = particle(options.kind, options.atoms, metal, seed)
-    data, true_R, true_s = film(
+    data, true_R, _ = film(
         xyz,
         options.frames,
         options.snr,
@@ -197,9 +216,7 @@ def run(options, seed):
         options.polarity,
         options.element,
     )
-    volume = 4 / 3 * np.pi
-    unit = metal.lattice_A**3 / {"fcc": 4, "bcc": 2, "hcp": np.sqrt(2)}[metal.system]
-    radius = (options.atoms * unit / volume) ** (1 / 3)
+    radius = (len(xyz) * volume_per_atom(metal.system, metal.lattice_A) / (4 * np.pi) * 3) ** (1 / 3)
     extent = 2 * np.linalg.norm(xyz, axis=1).max()
     rng = np.random.default_rng([seed, 79])
     # as classes2d measures it: to some per cent
@@ -207,12 +224,23 @@ def run(options, seed):
         "diameter_A": 2 * radius * (1 + rng.normal(0, 0.02)),
         "extent_A": extent * (1 + rng.normal(0, 0.02)),
     }
+    return data, measured, xyz, true_R
+
+
+def run(options, seed):
+    """One particle from nothing to a verdict; returns a dict of figures."""
+    metal = element_data(options.element)
+    if options.movie:
+        data, measured, xyz, true_R = cut_of(*options.movie, *options.cut)
+    else:
+        data, measured, xyz, true_R = filmed(options, metal, seed)
+    radius = (3 * len(xyz) * volume_per_atom(metal.system, metal.lattice_A) / (4 * np.pi)) ** (1 / 3)
     begin = time.process_time()
     solution, facts, verdict, why = average_by_continuity(data, metal, measured)
     lock_s = time.process_time() - begin
     group = rotation_group(metal.system)
     row = {
-        "atoms": len(xyz), "kind": options.kind, "frames": options.frames, "snr": options.snr, "step": options.step,
+        "atoms": len(xyz), "kind": options.kind, "frames": len(data), "snr": options.snr, "step": options.step,
         "motion": options.motion, "element": options.element, "polarity": options.polarity, "seed": seed,
         "a_A": facts["a_A"], "radius_A": facts["radius_A"], "ball_A": radius, "lock": verdict, "lock_s": lock_s,
         "nats": facts["nats_per_frame"],
@@ -329,6 +357,10 @@ def main():
     parser.add_argument("--motion", default="free", choices=MOTIONS)
     parser.add_argument("--element", default="Pt")
     parser.add_argument("--polarity", default="bright")
+    parser.add_argument("--movie", nargs=2, help="folder of results and folder of truth")
+    parser.add_argument(
+        "--cut", type=int, nargs=2, default=(0, None), help="first and last frame of the movie"
+    )
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 1), help="first and last + 1")
     parser.add_argument("--log", action="store_true")
     options = parser.parse_args()
@@ -337,6 +369,8 @@ def main():
         return
     if options.log:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    if options.movie:
+        options.kind, options.atoms = Path(options.movie[0]).name, 0
     for seed in range(*options.seeds):
         try:
             row = run(options, seed)
