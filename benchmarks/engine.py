@@ -1,7 +1,7 @@
 """The 3D engine on simulated particles with known truth: poses, atoms, verdicts, cost, over seeds.
 
     python benchmarks/engine.py --atoms 330 --frames 1000 --snr 0.2 --step 2.5 --motion free --seeds 0 10
-    python benchmarks/engine.py --movie RESULTS/NAME TRUTH --cut 0 300           (frames of a finished run, short windows)
+    python benchmarks/engine.py --movie RESULTS/NAME TRUTH --cut 0 300     (of a finished run: short windows)
     python benchmarks/engine.py --table results/*.jsonl          (rows of a table from what was run)
 
 Every run films one particle (perrin.simulate, no depth, no graphene), cuts boxes about centres that are off by 0.6 px
