@@ -7,9 +7,9 @@ from scipy.spatial.transform import Rotation
 from perrin.imaging.rotations import matrices
 
 NEAR_DEG = 5.0
-# Windows of 600-1200 frames in which every atom was found had shares of 0.48-0.80 of the shell and 67-300
-# frames' worth along their worst axis; stretches of 100 frames, which do not carry atoms, 0.2 and 3.
-GOOD_SHELL, FAILED_SHELL = 0.45, 0.15  # atoms on a lattice come out whole from 0.23 (150 frames of a free particle)
+# Windows of 600-1200 frames in which every atom was found had shares of 0.48-0.80 of the shell and 67-300 frames'
+# worth along their worst axis; on a lattice atoms come out whole, if less exactly, from 0.23 (150 frames, free).
+GOOD_SHELL, FAILED_SHELL = 0.45, 0.15
 GOOD_FRAMES, FAILED_FRAMES = 50, 10
 
 
