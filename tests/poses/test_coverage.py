@@ -46,7 +46,7 @@ def test_rocking_about_one_view_fails_and_names_the_blind_axis():
     rng = np.random.default_rng(1)
     body = np.array([0.48, 0.6, 0.64])
     turn, _ = Rotation.align_vectors([[0, 0, 1]], [body])
-    rocking = Rotation.from_rotvec(rng.normal(0, np.radians(3), (800, 3)) * [1, 1, 20])
+    rocking = Rotation.from_rotvec(rng.normal(0, np.radians(1.5), (800, 3)) * [1, 1, 40])
     found = coverage(poses_of(rocking * turn))
     assert found["verdict"] == "failed"
     assert abs(np.dot(found["blind_axis"], body)) > 0.999

@@ -8,9 +8,10 @@ from perrin.imaging.rotations import matrices
 
 NEAR_DEG = 5.0
 # Windows of 600-1200 frames in which every atom was found had shares of 0.48-0.80 of the shell and 67-300 frames'
-# worth along their worst axis; on a lattice atoms come out whole, if less exactly, from 0.23 (150 frames, free).
+# worth along their worst axis. On a lattice atoms come out whole, if less exactly, from 0.19 and 3 (100-150 frames of
+# a free particle), not quite with 0.12 and 0.5.
 GOOD_SHELL, FAILED_SHELL = 0.45, 0.15
-GOOD_FRAMES, FAILED_FRAMES = 50, 10
+GOOD_FRAMES, FAILED_FRAMES = 50, 2
 
 
 def sphere(n):
