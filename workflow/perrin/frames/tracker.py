@@ -64,7 +64,9 @@ def tracker(source, outputs, asked, seen_first):
         if box is not None:
             return box
         size = int(np.ceil(2 * (extent_A + asked["margin_A"]) / pixel_A / 16) * 16)
-        return _refuse_large(source, name, size)
+        reaches = f"what moves reaches {extent_A:.0f} A, as if it were no particle or filled the field; if it is one, "
+        _refuse_large(source, name, size, reaches)
+        return size
 
     count, seed = last - first + 1, asked["seed"]
     path, blocks = follow_movie(
@@ -172,15 +174,14 @@ def _place(source, name, x_px, y_px):
     return np.array([x_px, y_px], float)
 
 
-def _refuse_large(source, name, size):
-    """The size of a box; InputError where it does not fit into the field."""
+def _refuse_large(source, name, size, reason=""):
+    """InputError where a box does not fit into the field; reason : words before the way out."""
     smallest = min(source.shape[1:])
     if size > smallest:
         raise InputError(
             f"{name}: a box of {size} px does not fit into the field of {source.shape[2]} x "
-            f"{source.shape[1]} px; give a box_px of at most {smallest // 16 * 16} in the sample sheet"
+            f"{source.shape[1]} px; {reason}give a box_px of at most {smallest // 16 * 16} in the sample sheet"
         )
-    return size
 
 
 def _spectra(path):
