@@ -255,7 +255,7 @@ def run(options, seed):
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
     verdict, why = overall(solution_checks(solution, data.pixel_A, seen, data.gap))
     if verdict != "failed":
-        before = _Draft(solution.xyz_A, solution.occupancy)
+        before = Draft(solution.xyz_A, solution.occupancy)
         solution = stage_model._at_rest(
             data, before, poses_of(solution, data.number), solution.profile, float(solution.step_deg), 8
         )
@@ -287,7 +287,7 @@ def run(options, seed):
     return row
 
 
-class _Draft:
+class Draft:
     """Atoms as the model stage takes them."""
 
     def __init__(self, xyz_A, occupancy):

@@ -85,15 +85,16 @@ def _terms(b, cross, same, xyz_A, occupancy, rotation, shift_A, amplitude):
     return g, H
 
 
-def slope(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude):
+def slope(filtered, xyz_A, overlap, rotation, shift_A, amplitude):
     """Per frame: g and H of images that are multiplied by 1 + c z, two (f,) arrays; c = sum g / sum H, 1/angstrom.
 
     The crudest depth term, without any optics: it needs no other filter than the atoms' own, and tells the hand as
-    well as theory's (by a half to twice as many nats). Its sign is that of the hand the model is in.
+    well as theory's (by a half to twice as many nats). Its sign is that of the hand the model is in. Atoms are of equal
+    strength: while the particle turns little, occupancies take the depth up.
     filtered, overlap : frames and overlaps of the atoms' own profile
     """
     b = read(filtered, xyz_A, rotation, shift_A).astype(float)
-    return _terms(b, overlap, overlap, xyz_A, occupancy, rotation, shift_A, amplitude)
+    return _terms(b, overlap, overlap, xyz_A, np.ones(len(xyz_A)), rotation, shift_A, amplitude)
 
 
 def sure_slope(g, H):

@@ -160,11 +160,13 @@ def segment_test(
         one keeps the particle from turning round where a change of its shape makes that tempting
     half_turn : also each rotation after half a turn about the beam, which is the mirrored body's projection
     depth : relative change of an atom's image for one angstrom of height (`perrin.atoms.depth.slope`): what tells a
-        body from the mirrored one where its shape does not
+        body from the mirrored one where its shape does not; other than 0 it takes all atoms for equally strong
     held : (f,) bool, frames that stay on the branch they are on; None: none
     returns rotation, shift_A, changed (f,) bool, gain in log-likelihood a tested frame
     """
     frames = len(rotation)
+    if depth:
+        occupancy = np.ones(len(xyz_A))
     rows = np.arange(0, frames, stride)
     steps = np.ones(frames) if gap is None else np.asarray(gap, float)
     apart = np.add.reduceat(np.r_[steps[1:], 1.0], rows)

@@ -112,9 +112,8 @@ def track_through(
             prior = angles_between(R, rotation) ** 2 / (2 * (1.3 * np.radians(step_deg)) ** 2 / 3)
             order = np.argsort(prior - gain, kind="stable")[:FOLLOWED]
             R, s, a, gain = R[order], s[order], a[order], gain[order]
-        best = 0
-        rotation, shift_A = R[best], s[best]
-        out.append((rotation, shift_A, a[best], gain[best]))
+        rotation, shift_A = R[0], s[0]
+        out.append((rotation, shift_A, a[0], gain[0]))
     return [np.array(column) for column in zip(*out)]
 
 

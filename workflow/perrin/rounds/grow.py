@@ -60,8 +60,6 @@ class Path:
         """Put a stretch on its branches; returns the share of frames that changed."""
         few, part = self.frames(first, stop)
         depth = sure_slope(*self.slope[:, self.slope[1] > 0])
-        if depth:
-            occupancy = np.ones(len(xyz))
         level = np.full(stop - first, np.median(self.amplitude[part]))
         R, s, changed, _ = segment_test(
             few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], level, self.box_A[part],
@@ -71,14 +69,11 @@ class Path:
         self.rotation[part], self.shift_A[part] = R, s
         return float(changed.mean())
 
-    def weigh(self, first, stop, xyz, occupancy, K):
-        """Take a stretch into account where the hand is told by the atoms' depth.
-
-        With atoms of equal strength: while the particle turns little, occupancies take the depth up.
-        """
+    def weigh(self, first, stop, xyz, K):
+        """Take a stretch into account where the hand is told by the atoms' depth."""
         few, part = self.frames(first, stop)
         self.slope[:, part] = slope(
-            few, xyz, np.ones(len(xyz)), K, self.rotation[part], self.shift_A[part], self.amplitude[part]
+            few, xyz, K, self.rotation[part], self.shift_A[part], self.amplitude[part]
         )
 
     def mend(self, first, stop, xyz, occupancy, K):
@@ -156,7 +151,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         o = local(low, high)
         changed = path.relabel(low, high, *model(o), K)
         path.polish(low, high, *model(o), K)
-        path.weigh(low, high, *model(o), K)
+        path.weigh(low, high, model(o)[0], K)
         if changed == 0:
             break
     o = local(low, high, o)
@@ -182,7 +177,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         if changed:  # unrefined poses had blurred the test
             path.relabel(begin, end, *model(o), K, held)
             path.polish(*free, *model(o), K)
-        path.weigh(*free, *model(o), K)
+        path.weigh(*free, model(o)[0], K)
         o = local(*memory, o)
         steps[new] = o
     path.step_deg = float(

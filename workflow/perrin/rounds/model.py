@@ -194,17 +194,8 @@ def _judged(data, solution, element):
         rmsd,
         expected**0.5,
     )
-    mixed = contrary_share(
-        *slope(
-            filtered,
-            solution.xyz_A,
-            np.ones(len(found)),
-            K,
-            solution.rotation,
-            solution.shift_A,
-            solution.amplitude,
-        )
-    )
+    poses = solution.rotation, solution.shift_A, solution.amplitude
+    mixed = contrary_share(*slope(filtered, solution.xyz_A, K, *poses))
     left = unexplained_share(data.images, data.pixel_A, solution)
     numbers["unexplained_share"] = left if np.isfinite(left) else None
     checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves, A,")]

@@ -117,10 +117,9 @@ def refine(
             step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
         changed, lent, mended = 0.0, 0, 0
         if in_time and retest and turn == 0 and group is not None:
-            alike = np.ones(len(xyz))
-            depth = sure_slope(*slope(filtered, xyz, alike, K, R, s, a))
+            depth = sure_slope(*slope(filtered, xyz, K, R, s, a))
             R, s, flips, _ = segment_test(
-                filtered, xyz, alike if depth else o, K, R, s, a, box_A, group, slips, step, gap=gap, depth=depth
+                filtered, xyz, o, K, R, s, a, box_A, group, slips, step, gap=gap, depth=depth
             )  # fmt: skip
             changed = float(flips.mean())
             if changed:
