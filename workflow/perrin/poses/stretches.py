@@ -87,6 +87,12 @@ def with_low_runs(stretches, ratio, shortest=5, margin=10, longest=300, alone=Tr
     return _merged(out, frames)
 
 
+def explained(xyz_A, occupancy, overlap, rotation, amplitude, gain):
+    """Log-likelihood of each frame over that of a perfect fit at the usual amplitude, (f,)."""
+    norm = model_norms(xyz_A, occupancy, rotation, overlap)
+    return gain / np.maximum(np.median(amplitude) ** 2 * norm / 2, 1e-9)
+
+
 def track_through(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, frames, step_deg, amplitude_mean
 ):
@@ -176,8 +182,8 @@ def mend(
     changed = 0
     stretches = bad_stretches(R, step_deg, longest)
     if low_runs == "all" or (low_runs == "touching" and stretches):
-        expected = mean**2 * model_norms(xyz_A, occupancy, R, overlap) / 2
-        stretches = with_low_runs(stretches, gain / expected, alone=low_runs == "all")
+        ratio = explained(xyz_A, occupancy, overlap, R, a, gain)
+        stretches = with_low_runs(stretches, ratio, alone=low_runs == "all")
     for first, stop in stretches:
         paths = []
         if first > 0:

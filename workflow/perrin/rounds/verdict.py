@@ -7,10 +7,9 @@ a blend of copies), jumps that bracket stretches on a wrong branch, the likeliho
 import numpy as np
 from scipy.ndimage import median_filter
 
-from perrin.imaging.blobs import model_norms
 from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import angles_between
-from perrin.poses.stretches import LOW
+from perrin.poses import stretches
 
 ORDER = ("good", "doubtful", "failed")
 LEAST_ATOMS = 13
@@ -56,10 +55,10 @@ def _words(c):
 
 
 def explained(solution, pixel_A):
-    """Log-likelihood of each frame over that of a perfect fit at the usual amplitude, (f,)."""
+    """`perrin.poses.stretches.explained` of a Solution, (f,)."""
     K = overlap(solution.profile, solution.profile, pixel_A)
-    norm = model_norms(solution.xyz_A, solution.occupancy, solution.rotation, K)
-    return solution.gain / np.maximum(np.median(solution.amplitude) ** 2 * norm / 2, 1e-9)
+    s = solution
+    return stretches.explained(s.xyz_A, s.occupancy, K, s.rotation, s.amplitude, s.gain)
 
 
 def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
@@ -92,7 +91,7 @@ def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
     off = branch != np.argmax(weight)
     if ratio is not None:
         around = np.maximum(median_filter(ratio, min(301, 2 * (frames // 2) + 1), mode="nearest"), 1e-9)
-        low = np.array([np.median((ratio / around)[b:e]) < LOW for b, e in zip(begin, end)])
+        low = np.array([np.median((ratio / around)[b:e]) < stretches.LOW for b, e in zip(begin, end)])
         off |= low & (end - begin <= longest)
     return float((end - begin)[off].sum() / frames)
 
