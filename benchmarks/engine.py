@@ -27,10 +27,15 @@ from perrin.files.accepted import Frames, read_accepted  # noqa: E402
 from perrin.files.atomic import read_json  # noqa: E402
 from perrin.files.elements import element as element_data  # noqa: E402
 from perrin.imaging.grids import HALF_TURN  # noqa: E402
-from perrin.imaging.lattice import nearest_distance, rotation_group, sites, volume_per_atom  # noqa: E402
+from perrin.imaging.lattice import fitted_constant, nearest_distance, rotation_group, sites, volume_per_atom  # noqa: E402
 from perrin.imaging.rotations import angles_between  # noqa: E402
 from perrin.rounds import model as stage_model  # noqa: E402
-from perrin.rounds.average3d import average_by_continuity  # noqa: E402
+from perrin.rounds.average3d import (  # noqa: E402
+    average_by_continuity,
+    best_stretch,
+    lattice_of_atoms,
+    with_atoms_beyond,
+)
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
 from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
@@ -234,7 +239,8 @@ def run(options, seed):
         data, measured, xyz, true_R = cut_of(*options.movie, *options.cut)
     else:
         data, measured, xyz, true_R = filmed(options, metal, seed)
-    radius = (3 * len(xyz) * volume_per_atom(metal.system, metal.lattice_A) / (4 * np.pi)) ** (1 / 3)
+    true_a_A, _ = fitted_constant(xyz, metal.system, metal.lattice_A)
+    radius = (3 * len(xyz) * volume_per_atom(metal.system, true_a_A) / (4 * np.pi)) ** (1 / 3)
     begin = time.process_time()
     solution, facts, verdict, why = average_by_continuity(data, metal, measured)
     lock_s = time.process_time() - begin
@@ -243,11 +249,16 @@ def run(options, seed):
         "atoms": len(xyz), "kind": options.kind, "frames": len(data), "snr": options.snr, "step": options.step,
         "motion": options.motion, "element": options.element, "polarity": options.polarity, "seed": seed,
         "a_A": facts["a_A"], "radius_A": facts["radius_A"], "ball_A": radius, "lock": verdict, "lock_s": lock_s,
-        "nats": facts["nats_per_frame"],
+        "nats": facts["nats_per_frame"], "true_a_A": true_a_A,
     }  # fmt: skip
     row["lock_share"], row["lock_deg"], *_ = consistent(solution.rotation, true_R, group)
     if verdict == "failed":
         return row | {"verdict": "failed", "why": why, "total_s": lock_s}
+    _, best = best_stretch(data, solution, facts["a_A"], metal)
+    solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+    if best is not None:
+        facts |= lattice_of_atoms(best.xyz_A, metal.system, facts)
+    row |= {name: facts[name] for name in ("a_A", "radius_A")}
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]
     start = poses_of(solution, data.number)

@@ -6,9 +6,9 @@ One particle (Pt, SNR 0.2, 2.5 degrees a frame) is filmed for 1,000 frames, whic
 there are enough: a path without a jump. Larger boxes have noise around it. Every case is a process of its own;
 compiling and the making of frames are left out. Operations are counted by hand: lattice scores 354 a reflection
 (look-up, 64 shifts) and 700 a node (exponentials as powers); the path 3 a node and neighbour; a pose's evaluation 130
-an atom (spline and its gradient) and 25 a pair that overlaps, 110 with the Gauss-Newton matrix, as if no pose rested
-early; the segment test 25 a pair and rotation, 3 an atom and branch. Peak: a product of two 2,000 x 2,000 matrices of
-float32 in the same run.
+an atom (spline and its gradient) and 80 a pair within reach (the overlap as a polynomial), 260 with the Gauss-Newton
+matrix, as if no pose rested early; the segment test 80 a pair and rotation, 3 an atom and branch. Peak: a product of
+two 2,000 x 2,000 matrices of float32 in the same run.
 """
 
 import argparse
@@ -66,13 +66,12 @@ def counted(clocks, module, name, operations):
     setattr(module, name, clocked)
 
 
-def overlapping(xyz, rotation, table, dq, sample=20):
-    """Mean number of pairs of atoms whose images overlap."""
+def laid_out(xyz, rotation, series, sample=20):
+    """Mean number of pairs of atoms within reach along x, which are those that `imaging.pairs` sums over."""
     rows = np.unique(np.linspace(0, len(rotation) - 1, sample).astype(int))
-    reach = (table.shape[0] - 2) * dq
-    flat = np.einsum("fij,nj->fni", rotation[rows, :2], xyz)
-    apart = np.square(flat[:, :, None] - flat[:, None]).sum(-1) < reach
-    return (apart.sum((1, 2)).mean() - len(xyz)) / 2
+    along = np.einsum("fj,nj->fn", rotation[rows, 0], xyz)
+    near = np.abs(along[:, :, None] - along[:, None]) <= np.sqrt(series[3])
+    return (near.sum((1, 2)).mean() - len(xyz)) / 2
 
 
 def of_scores(table, first, place, *_):
@@ -83,17 +82,17 @@ def of_path(score, neighbour, *_):
     return 3 * len(score) * neighbour.size
 
 
-def of_polish(coefficient, centre, step, rows, images, xyz, occupancy, table, dq, R, *rest):
-    pairs, iterations = overlapping(xyz, R[rows], table, dq), rest[-3]
-    light, full = 130 * len(xyz) + 25 * pairs, 130 * len(xyz) + 110 * pairs
+def of_polish(coefficient, centre, step, rows, images, xyz, occupancy, series, R, *rest):
+    pairs, iterations = laid_out(xyz, R[rows], series), rest[-3]
+    light, full = 130 * len(xyz) + 80 * pairs, 130 * len(xyz) + 260 * pairs
     return len(rows) * (full + iterations * light)
 
 
 def of_branches(
-    coefficient, centre, step, xyz, occupancy, depth, middle, table, dq, rows, turned, half, shift, slips, *_
+    coefficient, centre, step, xyz, occupancy, depth, middle, series, rows, turned, half, shift, slips, *_
 ):
-    pairs = overlapping(xyz, turned[:, 0], table, dq)
-    return len(rows) * (half * 25 * pairs + turned.shape[1] * len(xyz) * (18 + 3 * len(slips)))
+    pairs = laid_out(xyz, turned[:, 0], series)
+    return len(rows) * (half * 80 * pairs + turned.shape[1] * len(xyz) * (18 + 3 * len(slips)))
 
 
 def case(data, metal, measured, clocks):

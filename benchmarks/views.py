@@ -31,10 +31,11 @@ from perrin.atoms.sites import difference_table, nonnegative_solution, site_equa
 from perrin.files.accepted import Frames  # noqa: E402
 from perrin.files.elements import element as element_data  # noqa: E402
 from perrin.files.movies import open_movie  # noqa: E402
-from perrin.imaging.blobs import Filtered, filter_frames, high_passed, model_norms, read  # noqa: E402
+from perrin.imaging.blobs import Filtered, filter_frames, high_passed, read  # noqa: E402
 from perrin.imaging.grids import HALF_TURN, equivalents, orientation_grid  # noqa: E402
 from perrin.imaging.lattice import rotation_group, sites, slip_vectors  # noqa: E402
 from perrin.imaging.optics import depth_profiles  # noqa: E402
+from perrin.imaging.pairs import model_norms  # noqa: E402
 from perrin.imaging.profile import overlap  # noqa: E402
 from perrin.imaging.rotations import angles_between, quaternions  # noqa: E402
 from perrin.imaging.symmetry import own_motions  # noqa: E402

@@ -4,7 +4,7 @@ import drawing
 import numpy as np
 import pytest
 
-from perrin.imaging import blobs
+from perrin.imaging import blobs, pairs
 from perrin.imaging.profile import overlap
 
 
@@ -57,7 +57,7 @@ def test_norms_are_sums_of_squares(scene):
     """Would catch pairs counted once, or dropped where the atoms' images still overlap."""
     o = np.linspace(0.3, 1.2, len(scene.xyz_A))
     K = overlap(scene.profile, scene.profile, drawing.PIXEL_A)
-    found = blobs.model_norms(scene.xyz_A, o, scene.rotation, K)
+    found = pairs.model_norms(scene.xyz_A, o, scene.rotation, K)
     expected = [
         np.square(drawing.model_image(scene.xyz_A, o, R, np.zeros(2), scene.profile)).sum()
         for R in scene.rotation

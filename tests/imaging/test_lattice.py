@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from perrin.imaging import lattice
 
@@ -93,3 +94,17 @@ def test_sites_lie_about_the_given_centre():
     points = lattice.sites("fcc", 3.92, 7.0, centre)
     every = lattice.sites("fcc", 3.92, 14.0)
     assert len(points) == (np.linalg.norm(every - centre, axis=1) <= 7.0).sum()
+
+
+@systems
+def test_constant_of_atoms_about_a_lattice(system, a_A):
+    """Would catch a site taken for its neighbour far from the origin, and a turn that passes for a scale."""
+    rng = np.random.default_rng(3)
+    true = 1.012 * a_A
+    points = lattice.sites(system, true, 3 * a_A, (0.6, 0.2, 0.9))
+    turned = points @ Rotation.from_rotvec([0.01, -0.02, 0.005]).as_matrix().T + [1.2, -3, 0.4]
+    assert lattice.fitted_constant(turned, system, a_A) == pytest.approx((true, len(points)), abs=1e-8)
+    stray = np.concatenate([turned, turned[:9] + [0.45 * lattice.nearest_distance(system, a_A), 0, 0]])
+    found, on = lattice.fitted_constant(stray + rng.normal(0, 0.08, stray.shape), system, a_A)
+    assert found == pytest.approx(true, abs=0.006) and on <= len(points)
+    assert lattice.fitted_constant(points[:3], system, a_A)[1] == 0

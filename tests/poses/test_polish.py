@@ -12,8 +12,8 @@ def evaluated(filtered, scene, pair, f, R, s, matrix=True):
     n = len(scene.xyz_A)
     g_c, g_n, H = np.empty(5), np.empty(5), np.empty((5, 5))
     c, squared = evaluate(
-        filtered.coefficient[f], filtered.centre, filtered.step_A, scene.xyz_A, scene.occupancy, pair.table, pair.dq,
-        R, s, np.empty((n, 3)), np.empty((n, 2)), np.empty((n, 8)), np.empty((n, 3)), g_c, g_n, H, matrix,
+        filtered.coefficient[f], filtered.centre, filtered.step_A, scene.xyz_A, scene.occupancy, pair.series,
+        R, s, np.empty((n, 3)), g_c, g_n, H, matrix,
     )  # fmt: skip
     return c, squared, g_c, g_n, H
 

@@ -7,7 +7,7 @@ STEPS = 4  # Gauss-Newton steps between two exchanges of neighbours
 SWEEPS = 3
 
 
-@numba.njit(cache=True)
+@numba.njit(forceinline=True)
 def _fit_one(data, j, ball, first, others, radius, out):
     """Gauss-Newton of height, background, centre and width of ball j; its neighbours stand as in `ball`."""
     n = data.shape[0]

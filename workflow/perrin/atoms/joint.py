@@ -13,74 +13,92 @@ import numba
 import numpy as np
 import scipy.linalg
 
-from perrin.imaging.blobs import filter_frames, model_norms, read, read_gradient
+from perrin.imaging.blobs import filter_frames, read, read_gradient
+from perrin.imaging.pairs import atom_changes, atom_overlaps, model_norms, overlap_derivatives, pair_sums
 from perrin.imaging.profile import Profile, overlap
-from perrin.poses.polish import pair_fields, project_atoms, unpack_field
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
 
 
+@numba.njit(inline="always", fastmath=True)
+def _turned(xyz, R, r):
+    for j in range(len(xyz)):
+        for a in range(3):
+            r[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2]
+
+
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _gradients(coefficient, centre, step, xyz, occupancy, table, dq, R, s, alpha, out):
+def _gradients(coefficient, centre, step, xyz, occupancy, series, R, s, alpha, out):
     """out (f, n, 3): gradient in the two image directions (without o_j) and in the occupancy, a frame."""
     for f in numba.prange(len(R)):
         n = len(xyz)
         r = np.empty((n, 3))
-        u = np.empty((n, 2))
-        field = np.empty((n, 8))
         overlaps = np.empty((n, 3))
-        project_atoms(xyz, R[f], s[f], r, u)
-        pair_fields(r, u, occupancy, table, dq, field, overlaps)
+        _turned(xyz, R[f], r)
+        atom_overlaps(r, occupancy, series, overlaps)
         for j in range(n):
-            value, gx, gy = read_gradient(coefficient[f], centre, step, u[j, 0], u[j, 1])
+            value, gx, gy = read_gradient(coefficient[f], centre, step, r[j, 0] + s[f, 0], r[j, 1] + s[f, 1])
             out[f, j, 0] = alpha[f] * (gx - alpha[f] * overlaps[j, 1])
             out[f, j, 1] = alpha[f] * (gy - alpha[f] * overlaps[j, 2])
             out[f, j, 2] = alpha[f] * (value - alpha[f] * overlaps[j, 0])
 
 
+@numba.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _pair_matrix(ax, ay, bx, by, weight, x0, x1, x2, y0, y1, y2, series, out):
+    """Add one pair's ten sums over frames to out (10,); x, y: first two rows of the rotations."""
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = np.float32(0)
+    for f in range(len(ax)):
+        dx = ax[f] - bx[f]
+        dy = ay[f] - by[f]
+        k, k1, k2 = overlap_derivatives(dx * dx + dy * dy, series)
+        k *= weight[f]
+        k1 *= np.float32(2) * weight[f]
+        k2 *= np.float32(4) * weight[f]
+        m11 = -k1 - k2 * dx * dx
+        m12 = -k2 * dx * dy
+        m22 = -k1 - k2 * dy * dy
+        a0 += m11 * x0[f] * x0[f] + np.float32(2) * m12 * x0[f] * y0[f] + m22 * y0[f] * y0[f]
+        a1 += m11 * x0[f] * x1[f] + m12 * (x0[f] * y1[f] + x1[f] * y0[f]) + m22 * y0[f] * y1[f]
+        a2 += m11 * x0[f] * x2[f] + m12 * (x0[f] * y2[f] + x2[f] * y0[f]) + m22 * y0[f] * y2[f]
+        a3 += m11 * x1[f] * x1[f] + np.float32(2) * m12 * x1[f] * y1[f] + m22 * y1[f] * y1[f]
+        a4 += m11 * x1[f] * x2[f] + m12 * (x1[f] * y2[f] + x2[f] * y1[f]) + m22 * y1[f] * y2[f]
+        a5 += m11 * x2[f] * x2[f] + np.float32(2) * m12 * x2[f] * y2[f] + m22 * y2[f] * y2[f]
+        a6 += k1 * (x0[f] * dx + y0[f] * dy)
+        a7 += k1 * (x1[f] * dx + y1[f] * dy)
+        a8 += k1 * (x2[f] * dx + y2[f] * dy)
+        a9 += k
+    out[0] += a0
+    out[1] += a1
+    out[2] += a2
+    out[3] += a3
+    out[4] += a4
+    out[5] += a5
+    out[6] += a6
+    out[7] += a7
+    out[8] += a8
+    out[9] += a9
+
+
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _matrix(ux, uy, weight, R, occupancy, table, dq, A):
+def _matrix(ux, uy, weight, R, occupancy, series, A):
     """A (n, n, 10): xx, xy, xz, yy, yz, zz of position-position, x, y, z of position-occupancy, occupancy^2."""
     n, frames = ux.shape
-    last = table.shape[0] - 2
-    inverse = 1.0 / dq
     for j in numba.prange(n):
-        for k in range(n):
-            if k < j:
-                continue
-            a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = 0.0
-            for f in range(frames):
-                dx = ux[j, f] - ux[k, f]
-                dy = uy[j, f] - uy[k, f]
-                g = (dx * dx + dy * dy) * inverse
-                if g >= last:
-                    continue
-                i = int(g)
-                t = g - i
-                w = weight[f]
-                K = w * ((1 - t) * table[i, 0] + t * table[i + 1, 0])
-                K1 = 2 * w * ((1 - t) * table[i, 1] + t * table[i + 1, 1])
-                K2 = 4 * w * ((1 - t) * table[i, 2] + t * table[i + 1, 2])
-                m11 = -K1 - K2 * dx * dx
-                m12 = -K2 * dx * dy
-                m22 = -K1 - K2 * dy * dy
-                x0, x1, x2 = R[f, 0, 0], R[f, 0, 1], R[f, 0, 2]
-                y0, y1, y2 = R[f, 1, 0], R[f, 1, 1], R[f, 1, 2]
-                a0 += m11 * x0 * x0 + 2 * m12 * x0 * y0 + m22 * y0 * y0
-                a1 += m11 * x0 * x1 + m12 * (x0 * y1 + x1 * y0) + m22 * y0 * y1
-                a2 += m11 * x0 * x2 + m12 * (x0 * y2 + x2 * y0) + m22 * y0 * y2
-                a3 += m11 * x1 * x1 + 2 * m12 * x1 * y1 + m22 * y1 * y1
-                a4 += m11 * x1 * x2 + m12 * (x1 * y2 + x2 * y1) + m22 * y1 * y2
-                a5 += m11 * x2 * x2 + 2 * m12 * x2 * y2 + m22 * y2 * y2
-                a6 += K1 * (x0 * dx + y0 * dy)
-                a7 += K1 * (x1 * dx + y1 * dy)
-                a8 += K1 * (x2 * dx + y2 * dy)
-                a9 += K
+        for k in range(j, n):
+            sums = np.zeros(10)
+            # some frames at a time, for the sums are in single precision
+            for first in range(0, frames, 1024):
+                stop = min(first + 1024, frames)
+                _pair_matrix(
+                    ux[j][first:stop], uy[j][first:stop], ux[k][first:stop], uy[k][first:stop],
+                    weight[first:stop], R[0][first:stop], R[1][first:stop], R[2][first:stop],
+                    R[3][first:stop], R[4][first:stop], R[5][first:stop], series, sums,
+                )  # fmt: skip
             both = occupancy[j] * occupancy[k]
-            A[j, k, 0], A[j, k, 1], A[j, k, 2] = both * a0, both * a1, both * a2
-            A[j, k, 3], A[j, k, 4], A[j, k, 5] = both * a3, both * a4, both * a5
-            A[j, k, 6], A[j, k, 7], A[j, k, 8] = a6, a7, a8
-            A[j, k, 9] = a9
+            for c in range(6):
+                A[j, k, c] = both * sums[c]
+            for c in range(6, 10):
+                A[j, k, c] = sums[c]
 
 
 def project(xyz_A, rotation, shift_A):
@@ -95,8 +113,9 @@ def normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude)
     pairs = np.zeros((n, n, 10))
     occupancy = np.ascontiguousarray(occupancy, float)
     _matrix(
-        np.ascontiguousarray(u[:, :, 0].T), np.ascontiguousarray(u[:, :, 1].T), np.square(np.asarray(amplitude, float)),
-        np.ascontiguousarray(rotation, float), occupancy, overlap_table.table, overlap_table.dq, pairs,
+        np.ascontiguousarray(u[:, :, 0].T, np.float32), np.ascontiguousarray(u[:, :, 1].T, np.float32),
+        np.square(np.asarray(amplitude, np.float32)),
+        np.ascontiguousarray(rotation[:, :2].reshape(-1, 6).T, np.float32), occupancy, overlap_table.series, pairs,
     )  # fmt: skip
     A = np.zeros((n, 4, n, 4))
     place = {(0, 0): 0, (0, 1): 1, (0, 2): 2, (1, 1): 3, (1, 2): 4, (2, 2): 5}
@@ -138,7 +157,7 @@ def atom_step(
     per_frame = np.empty((len(rotation), n, 3), np.float32)
     _gradients(
         filtered.coefficient, filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
-        np.ascontiguousarray(occupancy, float), overlap_table.table, overlap_table.dq,
+        np.ascontiguousarray(occupancy, float), overlap_table.series,
         np.ascontiguousarray(rotation, float), np.ascontiguousarray(shift_A, float),
         np.ascontiguousarray(amplitude, float), per_frame,
     )  # fmt: skip
@@ -186,57 +205,38 @@ def fit_profile(
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _couplings(xyz, occupancy, table, dq, R, s, alpha, C, H):
+def _couplings(xyz, occupancy, series, R, alpha, C, H):
     """Overlap of every atom's (x, y, z, occupancy) with every pose parameter: C (f, 4 n, 6); H (f, 6, 6) of poses."""
-    last = table.shape[0] - 2
     for f in numba.prange(len(R)):
         n = len(xyz)
         r = np.empty((n, 3))
-        u = np.empty((n, 2))
-        field = np.empty((n, 8))
         overlaps = np.empty((n, 3))
-        project_atoms(xyz, R[f], s[f], r, u)
-        squared, by_x, by_y = pair_fields(r, u, occupancy, table, dq, field, overlaps)
-        F = np.empty((2, 5))
-        V = np.zeros((2, 5))
-        V[0, 0] = 1
-        V[1, 1] = 1
+        changes = np.empty((n, 3, 5))
+        poses = np.empty((5, 5))
+        _turned(xyz, R[f], r)
+        atom_overlaps(r, occupancy, series, overlaps)
+        atom_changes(r, occupancy, series, changes)
+        squared, by_x, by_y = pair_sums(r, occupancy, series, poses, True)
         a2 = alpha[f] * alpha[f]
         H[f] = 0
+        for a in range(5):
+            for b in range(5):
+                H[f, a, b] = a2 * poses[a, b]
         H[f, 5, 5] = squared
         H[f, 2, 5] = H[f, 5, 2] = alpha[f] * by_x / 2
         H[f, 3, 5] = H[f, 5, 3] = alpha[f] * by_y / 2
         for j in range(n):
-            unpack_field(field[j], F)
-            V[1, 2] = -r[j, 2]
-            V[0, 3] = r[j, 2]
-            V[0, 4] = -r[j, 1]
-            V[1, 4] = r[j, 0]
             o = occupancy[j]
-            for a in range(5):
-                for b in range(5):
-                    H[f, a, b] += a2 * o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
             for c in range(3):
                 for b in range(5):
-                    C[f, 4 * j + c, b] = a2 * o * (R[f, 0, c] * F[0, b] + R[f, 1, c] * F[1, b])
+                    C[f, 4 * j + c, b] = (
+                        a2 * o * (R[f, 0, c] * changes[j, 0, b] + R[f, 1, c] * changes[j, 1, b])
+                    )
                 C[f, 4 * j + c, 5] = (
                     alpha[f] * o * (R[f, 0, c] * overlaps[j, 1] + R[f, 1, c] * overlaps[j, 2])
                 )
-            # <p_j, d_b M>: the sum over k of o_k times the move of u_k with pose parameter b, along -grad K(u_j - u_k)
-            for k in range(n):
-                dx = u[j, 0] - u[k, 0]
-                dy = u[j, 1] - u[k, 1]
-                g = (dx * dx + dy * dy) / dq
-                if g >= last:
-                    continue
-                i = int(g)
-                t = g - i
-                pull = -2 * a2 * occupancy[k] * ((1 - t) * table[i, 1] + t * table[i + 1, 1])
-                C[f, 4 * j + 3, 0] += pull * dx
-                C[f, 4 * j + 3, 1] += pull * dy
-                C[f, 4 * j + 3, 2] -= pull * dy * r[k, 2]
-                C[f, 4 * j + 3, 3] += pull * dx * r[k, 2]
-                C[f, 4 * j + 3, 4] += pull * (dy * r[k, 0] - dx * r[k, 1])
+            for b in range(5):
+                C[f, 4 * j + 3, b] = a2 * changes[j, 2, b]
             C[f, 4 * j + 3, 5] = alpha[f] * overlaps[j, 0]
 
 
@@ -259,9 +259,8 @@ def covariances(
         C = np.zeros((stop - first, 4 * n, 6))
         H = np.zeros((stop - first, 6, 6))
         _couplings(
-            np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float), overlap_table.table,
-            overlap_table.dq, np.ascontiguousarray(rotation[first:stop], float),
-            np.ascontiguousarray(shift_A[first:stop], float), np.asarray(amplitude[first:stop], float), C, H,
+            np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float), overlap_table.series,
+            np.ascontiguousarray(rotation[first:stop], float), np.asarray(amplitude[first:stop], float), C, H,
         )  # fmt: skip
         H[:, np.arange(6), np.arange(6)] *= 1 + 1e-9
         half = np.einsum("fai,fij->fja", C, np.linalg.inv(np.linalg.cholesky(H)).swapaxes(1, 2))

@@ -10,7 +10,7 @@ WALKS_PX = (0.25, 0.4, 0.6, 0.9, 1.4, 2.0)
 MAX_NATS = 60.0
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)
 def _diffuse(values, out, share):
     """One step of a random walk of variance `share` (bins^2) per axis; the border reflects."""
     height, width = values.shape
@@ -28,7 +28,7 @@ def _diffuse(values, out, share):
             before = here
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)
 def _step(values, spare, share, repeats, jump):
     """Random walk and, rarely, a jump to anywhere; values are changed in place and sum to one."""
     for _ in range(repeats):

@@ -6,6 +6,7 @@ The body frame of a locked particle has the lattice's axes along x, y, z (hcp: c
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 IDEAL_C_OVER_A = np.sqrt(8 / 3)
@@ -101,6 +102,38 @@ def sites(system, a_A, radius_A, centre_A=(0, 0, 0), c_over_a=IDEAL_C_OVER_A):
     fractions = (steps + np.array(_BASIS[system]) - centre_of_symmetry(system)).reshape(-1, 3)
     points = fractions @ vectors
     return points[np.linalg.norm(points - centre, axis=1) <= radius_A]
+
+
+def fitted_constant(xyz_A, system, a_A, turns=4):
+    """Lattice constant of atoms whose axes are about x, y, z: scale, turn and shift by least squares.
+
+    xyz_A (n, 3) : atoms; those off the lattice by more than a fifth of the nearest distance are left out
+    a_A : a first value, within a few percent
+    returns the constant (angstrom) and the number of atoms on the lattice; (nan, 0) where there are fewer than four
+    """
+    middle = xyz_A.mean(0)
+    origin = xyz_A[np.argmin(np.linalg.norm(xyz_A - middle, axis=1))]
+    reach = np.linalg.norm(xyz_A - origin, axis=1).max() + nearest_distance(system, a_A)
+    motif = np.array(_BASIS[system]) - centre_of_symmetry(system)
+    # any atom of the cell may be the one at the origin; a wrong choice leaves many atoms without a site
+    best = np.nan, 0
+    for start in motif @ cell(system, a_A):
+        points = sites(system, a_A, reach + np.linalg.norm(start), start) - start
+        tree, scale, turn, shift = cKDTree(points), 1.0, np.eye(3), -origin
+        for _ in range(turns):
+            placed = (xyz_A + shift) @ turn.T / scale
+            away, at = tree.query(placed)
+            on = away < 0.2 * nearest_distance(system, a_A)
+            if on.sum() < 4:
+                break
+            here, there = xyz_A[on], points[at[on]]
+            a, b = here - here.mean(0), there - there.mean(0)
+            turn = Rotation.align_vectors(b, a)[0].as_matrix()
+            scale = (a @ turn.T * b).sum() / (b * b).sum()
+            shift = there.mean(0) * scale @ turn - here.mean(0)
+        if on.sum() > max(best[1], 3):
+            best = a_A * scale, int(on.sum())
+    return best
 
 
 def slip_vectors(system, a_A):

@@ -52,10 +52,13 @@ class Overlap:
 
     table : (n, 3) float64: K, dK/dq, d2K/dq2 at q = 0, dq, 2 dq, ...; zero beyond
     dq : square angstrom
+    series : 18 float32, K as a polynomial for kernels that sum as vectors (imaging.pairs), good to 1e-6 of K(0):
+        c, slope, shift, reach and the coefficients of 1, t, ... t^13 with t = slope c / (c + q) + shift
     """
 
     table: np.ndarray
     dq: float
+    series: tuple
 
     @property
     def reach2_A2(self):
@@ -86,4 +89,14 @@ def overlap(first, second, pixel_A, dq=0.02, cutoff=2e-4):
     above = np.flatnonzero(np.abs(table[:, 0]) > cutoff * np.abs(table[0, 0]))
     table = table[: above[-1] + 2]
     table[-2:] = 0
-    return Overlap(table, dq)
+    return Overlap(table, dq, _series(table, dq))
+
+
+def _series(table, dq, c=10.0):
+    """The polynomial of `Overlap.series`, least squares in Chebyshev polynomials of t from -1 (reach) to 1 (q = 0)."""
+    q = dq * np.arange(len(table) - 2)
+    v = c / (c + q)
+    slope = 2 / (1 - v[-1])
+    t = slope * (v - 1) + 1
+    fit = np.polynomial.chebyshev.chebfit(t, table[:-2, 0], 13)
+    return tuple(np.r_[c, slope, 1 - slope, q[-1], np.polynomial.chebyshev.cheb2poly(fit)].astype(np.float32))

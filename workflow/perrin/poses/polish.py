@@ -3,204 +3,45 @@
     L(theta) = a c(theta) - a^2 |M(theta)|^2 / 2,   c = sum_j o_j b(u_j),   |M|^2 = sum_jk o_j o_k K(u_j - u_k)
 
 with theta = (s_x, s_y, w_x, w_y, w_z), u_j = (R x_j)_xy + s and the left perturbation R <- exp([w]) R. The
-amplitude is eliminated (its best value, held near the movie's median). The Gauss-Newton matrix needs, for every
-atom, the overlap of its gradient with that of the whole model,
-
-    F_j = sum_k o_k M_jk V_k,   M = -(2 K' 1 + 4 K'' d d'),   V = du / dtheta,   H = a^2 sum_j o_j V_j' F_j
-
-which is also what couples atoms to poses in the joint refinement.
+amplitude is eliminated (its best value, held near the movie's median). The Gauss-Newton matrix is the overlap of the
+model's changes, H = a^2 sum_jk o_j o_k V_j' M_jk V_k with M = -(2 K' 1 + 4 K'' d d') and V = du / dtheta; sums over
+pairs are those of imaging.pairs.
 """
 
 import numba
 import numpy as np
 
 from perrin.imaging.blobs import read_gradient
+from perrin.imaging.pairs import pair_sums
 from perrin.imaging.rotations import rotvec_matrices
 
 FAR_RAD, FAR_A = 0.015, 0.15  # steps after which the Gauss-Newton matrix is computed again
 
 
-@numba.njit(inline="always", fastmath=True)
-def project_atoms(xyz, R, s, r, u):
-    """Fill r (n, 3) with R x and u (n, 2) with its image place."""
+@numba.njit(fastmath=True, forceinline=True)
+def evaluate(image, centre, step, xyz, occupancy, series, R, s, r, g_c, g_n, H, matrix):
+    """c, |M|^2, their gradients in (s, w) and, if asked, the matrix H / a^2 of one frame at one pose.
+
+    r : (n, 3), filled with the turned atoms
+    """
     for j in range(len(xyz)):
         for a in range(3):
             r[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2]
-        u[j, 0] = r[j, 0] + s[0]
-        u[j, 1] = r[j, 1] + s[1]
-
-
-@numba.njit(fastmath=True, cache=True)
-def pair_fields(r, u, occupancy, table, dq, field, overlaps):
-    """Sums over all partners of every atom; returns |M|^2 and its derivative in w_x, w_y.
-
-    field : (n, 8), filled with sum_k o_k of m11, m12, m22, z m11, z m12, z m22, x m12 - y m11, x m22 - y m12
-    overlaps : (n, 3), filled with sum_k o_k of K and of the gradient of K(u_j - u_k) in u_j
-    """
-    n = len(u)
-    order = np.argsort(u[:, 0])
-    last = table.shape[0] - 2
-    reach = np.sqrt(last * dq)
-    field[:] = 0
-    overlaps[:] = 0
-    k0, k1 = table[0, 0], table[0, 1]
-    squared = 0.0
-    by_x = 0.0
-    by_y = 0.0
-    inverse = 1.0 / dq
-    for a in range(n):
-        j = order[a]
-        oj = occupancy[j]
-        m = -2 * k1 * oj
-        squared += oj * oj * k0
-        overlaps[j, 0] += oj * k0
-        field[j, 0] += m
-        field[j, 2] += m
-        field[j, 3] += r[j, 2] * m
-        field[j, 5] += r[j, 2] * m
-        field[j, 6] -= r[j, 1] * m
-        field[j, 7] += r[j, 0] * m
-        for b in range(a + 1, n):
-            k = order[b]
-            dx = u[j, 0] - u[k, 0]
-            if -dx > reach:
-                break
-            dy = u[j, 1] - u[k, 1]
-            f = (dx * dx + dy * dy) * inverse
-            i = int(f)
-            if i >= last:
-                continue
-            t = f - i
-            K = (1 - t) * table[i, 0] + t * table[i + 1, 0]
-            K1 = (1 - t) * table[i, 1] + t * table[i + 1, 1]
-            K2 = (1 - t) * table[i, 2] + t * table[i + 1, 2]
-            ok = occupancy[k]
-            both = oj * ok
-            squared += 2 * both * K
-            dz = r[j, 2] - r[k, 2]
-            gx = 2 * K1 * dx
-            gy = 2 * K1 * dy
-            by_x -= 2 * both * gy * dz
-            by_y += 2 * both * gx * dz
-            overlaps[j, 0] += ok * K
-            overlaps[j, 1] += ok * gx
-            overlaps[j, 2] += ok * gy
-            overlaps[k, 0] += oj * K
-            overlaps[k, 1] -= oj * gx
-            overlaps[k, 2] -= oj * gy
-            m11 = -2 * K1 - 4 * K2 * dx * dx
-            m12 = -4 * K2 * dx * dy
-            m22 = -2 * K1 - 4 * K2 * dy * dy
-            x, y, z = r[k, 0], r[k, 1], r[k, 2]
-            field[j, 0] += ok * m11
-            field[j, 1] += ok * m12
-            field[j, 2] += ok * m22
-            field[j, 3] += ok * z * m11
-            field[j, 4] += ok * z * m12
-            field[j, 5] += ok * z * m22
-            field[j, 6] += ok * (x * m12 - y * m11)
-            field[j, 7] += ok * (x * m22 - y * m12)
-            x, y, z = r[j, 0], r[j, 1], r[j, 2]
-            field[k, 0] += oj * m11
-            field[k, 1] += oj * m12
-            field[k, 2] += oj * m22
-            field[k, 3] += oj * z * m11
-            field[k, 4] += oj * z * m12
-            field[k, 5] += oj * z * m22
-            field[k, 6] += oj * (x * m12 - y * m11)
-            field[k, 7] += oj * (x * m22 - y * m12)
-    return squared, by_x, by_y
-
-
-@numba.njit(fastmath=True, cache=True)
-def pair_sums(r, u, occupancy, table, dq):
-    """|M|^2 and its derivative in w_x, w_y alone: a third of the work of `pair_fields`."""
-    n = len(u)
-    order = np.argsort(u[:, 0])
-    last = table.shape[0] - 2
-    reach = np.sqrt(last * dq)
-    squared = 0.0
-    by_x = 0.0
-    by_y = 0.0
-    inverse = 1.0 / dq
-    for a in range(n):
-        j = order[a]
-        alone, pulled_x, pulled_y = 0.5 * occupancy[j] * table[0, 0], 0.0, 0.0
-        for b in range(a + 1, n):
-            k = order[b]
-            dx = u[j, 0] - u[k, 0]
-            if -dx > reach:
-                break
-            dy = u[j, 1] - u[k, 1]
-            f = (dx * dx + dy * dy) * inverse
-            i = int(f)
-            if i >= last:
-                continue
-            t = f - i
-            alone += occupancy[k] * ((1 - t) * table[i, 0] + t * table[i + 1, 0])
-            pull = occupancy[k] * ((1 - t) * table[i, 1] + t * table[i + 1, 1]) * (r[j, 2] - r[k, 2])
-            pulled_x -= pull * dy
-            pulled_y += pull * dx
-        squared += 2 * occupancy[j] * alone
-        by_x += 4 * occupancy[j] * pulled_x
-        by_y += 4 * occupancy[j] * pulled_y
-    return squared, by_x, by_y
-
-
-@numba.njit(inline="always", fastmath=True)
-def unpack_field(field, F):
-    """The eight sums of an atom as F (2, 5): overlap of its gradient with the model's change in (s, w)."""
-    F[0, 0] = field[0]
-    F[1, 0] = field[1]
-    F[0, 1] = field[1]
-    F[1, 1] = field[2]
-    F[0, 2] = -field[4]
-    F[1, 2] = -field[5]
-    F[0, 3] = field[3]
-    F[1, 3] = field[4]
-    F[0, 4] = field[6]
-    F[1, 4] = field[7]
-
-
-@numba.njit(fastmath=True, cache=True)
-def evaluate(
-    image, centre, step, xyz, occupancy, table, dq, R, s, r, u, field, overlaps, g_c, g_n, H, matrix
-):
-    """c, |M|^2, their gradients in (s, w) and, if asked, the matrix H / a^2 of one frame at one pose."""
-    project_atoms(xyz, R, s, r, u)
-    if matrix:
-        squared, by_x, by_y = pair_fields(r, u, occupancy, table, dq, field, overlaps)
-        H[:] = 0
-    else:
-        squared, by_x, by_y = pair_sums(r, u, occupancy, table, dq)
+    squared, by_x, by_y = pair_sums(r, occupancy, series, H, matrix)
     g_c[:] = 0
     g_n[:] = 0
     g_n[2] = by_x
     g_n[3] = by_y
     c = 0.0
-    F = np.empty((2, 5))
-    V = np.zeros((2, 5))
-    V[0, 0] = 1
-    V[1, 1] = 1
     for j in range(len(xyz)):
-        value, gx, gy = read_gradient(image, centre, step, u[j, 0], u[j, 1])
+        value, gx, gy = read_gradient(image, centre, step, r[j, 0] + s[0], r[j, 1] + s[1])
         o = occupancy[j]
         c += o * value
-        V[1, 2] = -r[j, 2]
-        V[0, 3] = r[j, 2]
-        V[0, 4] = -r[j, 1]
-        V[1, 4] = r[j, 0]
-        for a in range(5):
-            g_c[a] += o * (V[0, a] * gx + V[1, a] * gy)
-        if matrix:
-            unpack_field(field[j], F)
-            for a in range(5):
-                for b in range(a, 5):
-                    H[a, b] += o * (V[0, a] * F[0, b] + V[1, a] * F[1, b])
-    if matrix:
-        for a in range(5):
-            for b in range(a):
-                H[a, b] = H[b, a]
+        g_c[0] += o * gx
+        g_c[1] += o * gy
+        g_c[2] -= o * r[j, 2] * gy
+        g_c[3] += o * r[j, 2] * gx
+        g_c[4] += o * (r[j, 0] * gy - r[j, 1] * gx)
     return c, squared
 
 
@@ -238,35 +79,51 @@ def _deviation(R, R0, w):
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
 def _polish(
-    coefficient, centre, step, rows, images, xyz, occupancy, table, dq, R, s, alpha, alpha0, alpha_weight,
+    coefficient, centre, step, rows, images, xyz, occupancy, series, R, s, alpha, alpha0, alpha_weight,
     R0, rotation_weight, s0, shift_weight, iterations, gain, sigma,
 ):  # fmt: skip
     for index in numba.prange(len(rows)):
         f = rows[index]
         n = len(xyz)
         r = np.empty((n, 3))
-        u = np.empty((n, 2))
-        field = np.empty((n, 8))
-        overlaps = np.empty((n, 3))
         g_c, g_n, H = np.empty(5), np.empty(5), np.empty((5, 5))
         t_c, t_n, T = np.empty(5), np.empty(5), np.empty((5, 5))
-        trial_R = np.empty((3, 3))
-        trial_s = np.empty(2)
+        trial_R = R[f].copy()
+        trial_s = s[f].copy()
         w = np.empty(3)
         image = coefficient[images[f]]
-        damping = 1e-3
-        c, squared = evaluate(
-            image, centre, step, xyz, occupancy, table, dq, R[f], s[f], r, u, field, overlaps, g_c, g_n, H,
-            True,
-        )  # fmt: skip
-        a = max((c + alpha_weight * alpha0[f]) / (squared + alpha_weight), 0.2 * alpha0[f])
-        _deviation(R[f], R0[f], w)
-        away = s[f] - s0[f]
-        best = (
-            a * c - a * a * squared / 2 - alpha_weight * (a - alpha0[f]) ** 2 / 2
-            - rotation_weight[f] * (w * w).sum() / 2 - shift_weight[f] * (away * away).sum() / 2
-        )  # fmt: skip
-        for _ in range(iterations):
+        damping, a, c, squared, best = 1e-3, 0.0, 0.0, 0.0, -np.inf
+        anew = True
+        for turn in range(iterations + 1):
+            tc, t_squared = evaluate(
+                image, centre, step, xyz, occupancy, series, trial_R, trial_s, r, t_c, t_n, T, anew
+            )
+            ta = max((tc + alpha_weight * alpha0[f]) / (t_squared + alpha_weight), 0.2 * alpha0[f])
+            _deviation(trial_R, R0[f], w)
+            away = trial_s - s0[f]
+            value = (
+                ta * tc - ta * ta * t_squared / 2 - alpha_weight * (ta - alpha0[f]) ** 2 / 2
+                - rotation_weight[f] * (w * w).sum() / 2 - shift_weight[f] * (away * away).sum() / 2
+            )  # fmt: skip
+            if turn == 0 or value > best:
+                small = turn > 0 and value - best < 1e-3
+                R[f] = trial_R
+                s[f] = trial_s
+                a, c, squared, best = ta, tc, t_squared, value
+                g_c[:] = t_c
+                g_n[:] = t_n
+                if anew:
+                    H[:] = T
+                if turn > 0:
+                    damping = max(damping * 0.2, 1e-5)
+                if small:
+                    break
+            else:
+                damping = max(damping * 10, 1e-2)
+                _deviation(R[f], R0[f], w)
+                away = s[f] - s0[f]
+                if damping > 1e4:
+                    break
             g = a * g_c - 0.5 * a * a * g_n
             A = a * a * H
             for i in range(3):
@@ -279,41 +136,12 @@ def _polish(
                 A[i, i] *= 1 + damping
                 A[i, i] += 1e-6
             move = np.linalg.solve(A, g)
-            turn = np.sqrt(move[2] ** 2 + move[3] ** 2 + move[4] ** 2)
+            angle = np.sqrt(move[2] ** 2 + move[3] ** 2 + move[4] ** 2)
             slide = np.sqrt(move[0] ** 2 + move[1] ** 2)
-            move *= min(1.0, 0.05 / max(turn, 1e-12), 0.4 / max(slide, 1e-12))
+            move *= min(1.0, 0.05 / max(angle, 1e-12), 0.4 / max(slide, 1e-12))
             _turn(move[2:], R[f], trial_R)
             trial_s[:] = s[f] + move[:2]
-            anew = turn > FAR_RAD or slide > FAR_A  # else the matrix is as good as the same
-            tc, t_squared = evaluate(
-                image, centre, step, xyz, occupancy, table, dq, trial_R, trial_s, r, u, field, overlaps, t_c, t_n, T,
-                anew,
-            )  # fmt: skip
-            ta = max((tc + alpha_weight * alpha0[f]) / (t_squared + alpha_weight), 0.2 * alpha0[f])
-            _deviation(trial_R, R0[f], w)
-            away = trial_s - s0[f]
-            value = (
-                ta * tc - ta * ta * t_squared / 2 - alpha_weight * (ta - alpha0[f]) ** 2 / 2
-                - rotation_weight[f] * (w * w).sum() / 2 - shift_weight[f] * (away * away).sum() / 2
-            )  # fmt: skip
-            if value > best:
-                small = value - best < 1e-3
-                R[f] = trial_R
-                s[f] = trial_s
-                a, c, squared, best = ta, tc, t_squared, value
-                g_c[:] = t_c
-                g_n[:] = t_n
-                if anew:
-                    H[:] = T
-                damping = max(damping * 0.2, 1e-5)
-                if small:
-                    break
-            else:
-                damping = max(damping * 10, 1e-2)
-                _deviation(R[f], R0[f], w)
-                away = s[f] - s0[f]
-                if damping > 1e4:
-                    break
+            anew = angle > FAR_RAD or slide > FAR_A  # else the matrix is as good as the same
         alpha[f] = a
         gain[f] = a * c - a * a * squared / 2
         A = a * a * H
@@ -361,7 +189,7 @@ def polish(
             R0, s0, by_rotation, by_shift = _between_neighbours(R, s, box_A, walk_deg, walk_A, gap)
         _polish(
             filtered.coefficient, filtered.centre, filtered.step_A, part, images, xyz,
-            occupancy, overlap.table, overlap.dq,
+            occupancy, overlap.series,
             R, s, alpha, alpha0, weight, R0, by_rotation, s0, by_shift, iterations, gain, sigma,
         )  # fmt: skip
     return R, s, alpha, gain, sigma

@@ -10,13 +10,13 @@ frames cost, so undoing a jump is rewarded and nothing else is charged.
 import numba
 import numpy as np
 
-from perrin.imaging.blobs import squared_norm
 from perrin.imaging.grids import HALF_TURN
+from perrin.imaging.pairs import pair_sums
 
 HELD = -1e6  # nats of any other branch of a frame that is to stay
 
 
-@numba.njit(fastmath=True, cache=True)
+@numba.njit(fastmath=True, forceinline=True)
 def _samples(coefficient, values):
     """The filtered image on its own grid, from its B-spline coefficients."""
     m = coefficient.shape[0]
@@ -39,8 +39,7 @@ def _branch_scores(
     occupancy,
     depth,
     middle,
-    table,
-    dq,
+    series,
     rows,
     turned,
     half,
@@ -61,7 +60,8 @@ def _branch_scores(
     for i in numba.prange(len(rows)):
         f = rows[i]
         n = len(xyz)
-        u = np.empty((n, 2))
+        r = np.empty((n, 3))
+        unused = np.empty((5, 5))
         norm = np.empty(half)
         values = np.zeros((m, m), np.float32)
         _samples(coefficient[f], values)
@@ -71,16 +71,17 @@ def _branch_scores(
         for g in range(turned.shape[1]):
             R = turned[f, g]
             for j in range(n):
+                r[j, 2] = 0
                 for a in range(2):
-                    u[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2] + shift[f, a]
-                    place[j, a] = u[j, a] / step + centre + 0.5
+                    r[j, a] = R[a, 0] * xyz[j, 0] + R[a, 1] * xyz[j, 1] + R[a, 2] * xyz[j, 2]
+                    place[j, a] = (r[j, a] + shift[f, a]) / step + centre + 0.5
                 height = 0.0
                 for b in range(3):
                     height += R[2, b] * (xyz[j, b] - middle[b])
                 strength[j] = occupancy[j] * (1 + depth * height)
                 weight[j] = strength[j]
             if g < half:  # the half turn about the beam, second half of the list, leaves the norm as it is
-                norm[g] = squared_norm(u, strength, table, dq)
+                norm[g] = pair_sums(r, strength, series, unused, False)[0]
             for t in range(len(slips)):
                 dx = np.float32(
                     (R[0, 0] * slips[t, 0] + R[0, 1] * slips[t, 1] + R[0, 2] * slips[t, 2]) / step
@@ -179,7 +180,7 @@ def segment_test(
     _branch_scores(
         filtered.coefficient[::stride], filtered.centre, filtered.step_A, np.ascontiguousarray(xyz_A, float),
         np.ascontiguousarray(occupancy, float), float(depth), np.average(xyz_A, axis=0, weights=occupancy),
-        overlap.table, overlap.dq, free, turned[rows], len(group),
+        overlap.series, free, turned[rows], len(group),
         np.ascontiguousarray(shift_A[rows], float), np.ascontiguousarray(slips, float),
         np.ascontiguousarray(amplitude[rows], float), score,
     )  # fmt: skip

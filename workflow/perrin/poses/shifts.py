@@ -27,7 +27,7 @@ def _score_grids(values, first, k, shell, f, alpha, step, out):
                     out[frame, iy, ix] += amplitude * (values[m] * wx * wy).real
 
 
-@numba.njit(cache=True)
+@numba.njit(forceinline=True)
 def _pass(value, back, shift, cost):
     """Max-plus of one axis (the last): from s + shift + d to s."""
     rows, n = value.shape
@@ -43,7 +43,7 @@ def _pass(value, back, shift, cost):
     return new
 
 
-@numba.njit(cache=True)
+@numba.njit(forceinline=True)
 def _track(score, moved, cost, restart):
     frames, n, _ = score.shape
     back_x = np.full((frames, n, n), -1, np.int16)
@@ -88,7 +88,7 @@ def _likelihoods(score, expected, axis, weight, moved, cost, restart):
     return out
 
 
-@numba.njit(cache=True)
+@numba.njit(forceinline=True)
 def _with_prior(score, expected, axis, weight):
     out = score.copy()
     for t in range(len(score)):

@@ -11,7 +11,8 @@ import logging
 import numpy as np
 from scipy.ndimage import label, median_filter
 
-from perrin.imaging.blobs import Filtered, model_norms
+from perrin.imaging.blobs import Filtered
+from perrin.imaging.pairs import model_norms
 from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
 

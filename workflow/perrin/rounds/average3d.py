@@ -19,7 +19,13 @@ from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
 from perrin.imaging.blobs import filter_frames
-from perrin.imaging.lattice import nearest_distance, rotation_group, slip_vectors, volume_per_atom
+from perrin.imaging.lattice import (
+    fitted_constant,
+    nearest_distance,
+    rotation_group,
+    slip_vectors,
+    volume_per_atom,
+)
 from perrin.imaging.profile import Profile, overlap
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
@@ -115,6 +121,8 @@ def average3d(
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
             solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+            if best is not None:
+                facts |= lattice_of_atoms(best.xyz_A, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -229,6 +237,23 @@ def best_stretch(data, solution, a_A, metal):
         few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
     )
     return few, refined
+
+
+def lattice_of_atoms(xyz_A, system, facts):
+    """Lattice constant and radius by the atoms of a stretch, and those that the scan of the lattice had found.
+
+    The scan's reflections are those of a perfect ball, broadened by its size; as scattering falls with angle, their
+    maxima lie a little inside of the reflections, and the constant comes out too large by some 0.01 A.
+    """
+    a_A, on = fitted_constant(xyz_A, system, facts["a_A"])
+    if on < LEAST_ATOMS:
+        return {}
+    radius_A = (3 * len(xyz_A) * volume_per_atom(system, a_A) / (4 * np.pi)) ** (1 / 3)
+    log.info("lattice %.4f A by %d atoms (scan: %.4f), ball %.2f A", a_A, on, facts["a_A"], radius_A)
+    return {
+        "a_A": float(a_A), "radius_A": float(radius_A),
+        "scan_a_A": facts["a_A"], "scan_radius_A": facts["radius_A"],
+    }  # fmt: skip
 
 
 def hand_of_stretch(few, refined, metal, polarity):

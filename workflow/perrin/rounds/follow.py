@@ -10,7 +10,8 @@ import logging
 import numpy as np
 
 from perrin.atoms.joint import fit_profile
-from perrin.imaging.blobs import Filtered, filter_frames, model_norms, read
+from perrin.imaging.blobs import Filtered, filter_frames, read
+from perrin.imaging.pairs import model_norms
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between
 from perrin.imaging.symmetry import moved_images, same_images

@@ -23,7 +23,7 @@ def profile_table(profile):
     return (height - height[-1]).astype(np.float32)
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)
 def _add_spots(image, x_px, y_px, weight, table, pixel_A):
     """Add a spot times its weight at each (x_px, y_px) to an image (height, width); spots are cut at its border."""
     height, width = image.shape

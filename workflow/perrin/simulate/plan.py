@@ -12,7 +12,7 @@ from perrin.atoms.joint import covariances, normal_matrix
 from perrin.files.elements import element as look_up
 from perrin.files.records import Poses
 from perrin.imaging import lattice
-from perrin.imaging.blobs import model_norms
+from perrin.imaging.pairs import model_norms
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import matrices
 from perrin.poses.coverage import coverage

@@ -164,7 +164,7 @@ def _table(directed, n):
     return table
 
 
-@njit(cache=True)
+@njit(forceinline=True)
 def _bonded(table, i, j):
     for k in range(table.shape[1]):
         if table[i, k] == j:
@@ -174,7 +174,7 @@ def _bonded(table, i, j):
     return False
 
 
-@njit(cache=True)
+@njit(forceinline=True)
 def _signature(table, i, j):
     """(common neighbours, bonds among them, longest chain of these bonds)."""
     common = np.empty(table.shape[1], np.int64)

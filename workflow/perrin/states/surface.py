@@ -120,7 +120,7 @@ def _nearest(points, triangles, centre, radius, likely):
     return out
 
 
-@njit(cache=True)
+@njit(forceinline=True)
 def _to_triangle(p, t):
     """Squared distance of a point to a triangle (regions of the plane, after Ericson 2004)."""
     ab, ac, ap = t[1] - t[0], t[2] - t[0], p - t[0]
