@@ -16,6 +16,7 @@ import scipy.linalg
 from perrin.imaging.blobs import filter_frames, read, read_gradient
 from perrin.imaging.pairs import atom_changes, atom_overlaps, model_norms, overlap_derivatives, pair_sums
 from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.rotations import rotvec_matrices
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
 
@@ -153,6 +154,100 @@ def atom_step(
     cap_A : largest move of an atom
     returns xyz_A, occupancy, largest move (angstrom)
     """
+    gradient, A = _equations(
+        filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread
+    )
+    return _moved(xyz_A, occupancy, gradient, A, damping, cap_A)[:3]
+
+
+def free_step(
+    filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude,
+    occupancy_spread=0.1, damping=1e-3, cap_A=0.15, step_deg=None,
+):  # fmt: skip
+    """One Gauss-Newton step of all atoms and all poses together.
+
+    Atoms and poses in turn come to rest slowly where they can give way to each other: a model seen from a narrow range
+    of directions may stretch if the poses turn with it, and hundreds of turns undo little of it. Poses are eliminated
+    here (the Schur complement, as in `covariances`), at some three times the cost of `atom_step`; those given must be
+    the best ones for the atoms. What poses gain by fitting noise is taken off (`_pose_entropy`).
+
+    step_deg : rms rotation between frames, None for unrelated views
+    returns xyz_A, occupancy, largest move (angstrom), rotation, shift_A, amplitude
+    """
+    gradient, A = _equations(
+        filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread
+    )
+    gradient.reshape(-1, 4)[:, :3] -= _pose_entropy(
+        xyz_A, occupancy, overlap_table, rotation, amplitude, step_deg
+    )
+    for _, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
+        _take_poses(A, C, H)
+    # the body as a whole is free to turn and to slide, now that poses are: that part of a step means nothing
+    stiff, basis = np.trace(A) / len(A), np.zeros((4 * len(xyz_A), 6))
+    basis.reshape(-1, 4, 6)[:, :3] = _rigid(xyz_A).reshape(-1, 3, 6)
+    A += stiff * basis @ basis.T
+    xyz, o, length, move = _moved(xyz_A, occupancy, gradient, A, damping, cap_A)
+    pose = np.empty((len(rotation), 6))
+    for part, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
+        pose[part] = -np.linalg.solve(H, np.einsum("fai,a->fi", C, move)[..., None])[..., 0]
+    turned = rotvec_matrices(pose[:, 2:5]) @ rotation
+    return xyz, o, length, turned, shift_A + pose[:, :2], amplitude + pose[:, 5]
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _turn_information(xyz, occupancy, series, R, out):
+    """out (f, 6, 6): overlaps of the model's changes with (s_x, s_y, w_x, w_y, w_z) and with its amplitude."""
+    for f in numba.prange(len(R)):
+        r = np.empty((len(xyz), 3))
+        poses = np.empty((5, 5))
+        _turned(xyz, R[f], r)
+        squared, by_x, by_y = pair_sums(r, occupancy, series, poses, True)
+        out[f] = 0
+        for a in range(5):
+            for b in range(5):
+                out[f, a, b] = poses[a, b]
+        out[f, 5, 5] = squared
+        out[f, 2, 5] = out[f, 5, 2] = by_x / 2
+        out[f, 3, 5] = out[f, 5, 3] = by_y / 2
+
+
+def _pose_entropy(xyz_A, occupancy, overlap_table, rotation, amplitude, step_deg, frames=200, strain=2e-3):
+    """Gradient (n, 3) of what poses gain by fitting noise, along the six strains of the body.
+
+    Poses at their best for the frames, one by one, favour a model on which they can tell more: turned by noise, the
+    atoms' heights look larger than they are, the more so the narrower the range of views. The likelihood of the atoms
+    alone, poses integrated (Laplace), is lower by sum_f log det(J_f) / 2 with J_f (3, 3) the information on the turn;
+    with a random walk of variance q a step and axis, whose posterior variance is 1 / sqrt(J^2 + 4 J / q), by
+    sum_f tr asinh(sqrt(J_f q) / 2).
+    """
+    rows = np.unique(np.linspace(0, len(rotation) - 1, min(frames, len(rotation))).astype(int))
+    R, a2 = np.ascontiguousarray(rotation[rows], float), np.square(amplitude[rows])[:, None]
+    q = np.inf if step_deg is None else np.radians(step_deg) ** 2 / 3
+    middle = xyz_A - xyz_A.mean(0)
+
+    def entropy(xyz):
+        H = np.empty((len(rows), 6, 6))
+        _turn_information(np.ascontiguousarray(xyz), occupancy, overlap_table.series, R, H)
+        turn, rest = [2, 3, 4], [0, 1, 5]
+        cross = H[:, turn][:, :, rest]
+        J = H[:, turn][:, :, turn] - cross @ np.linalg.solve(H[:, rest][:, :, rest], cross.swapaxes(1, 2))
+        J = a2 * np.maximum(np.linalg.eigvalsh(J), 1e-12)
+        each = 0.5 * np.log(J) if np.isinf(q) else np.arcsinh(np.sqrt(J * q) / 2)
+        return each.sum() * len(rotation) / len(rows)
+
+    modes, slope = [], []
+    for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
+        E = np.zeros((3, 3))
+        E[i, j] = E[j, i] = 1
+        mode = middle @ E
+        modes.append(mode.ravel())
+        slope.append((entropy(xyz_A + strain * mode) - entropy(xyz_A - strain * mode)) / (2 * strain))
+    modes = np.array(modes)
+    return (modes.T @ np.linalg.solve(modes @ modes.T, np.array(slope))).reshape(-1, 3)
+
+
+def _equations(filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread):
+    """Gradient (4 n,) and Gauss-Newton matrix (4 n, 4 n) of all atoms with poses fixed, the occupancies' prior in."""
     n = len(xyz_A)
     per_frame = np.empty((len(rotation), n, 3), np.float32)
     _gradients(
@@ -167,14 +262,21 @@ def atom_step(
     )
     gradient[:, 3] = per_frame[:, :, 2].sum(0, dtype=float) - (occupancy - 1) / occupancy_spread**2
     A = normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude)
+    diagonal = np.arange(3, 4 * n, 4)
+    A[diagonal, diagonal] += 1 / occupancy_spread**2
+    return gradient.ravel(), A
+
+
+def _moved(xyz_A, occupancy, gradient, A, damping, cap_A):
+    """Atoms and occupancies after a damped step, the largest move, and the step taken (4 n,)."""
+    n = len(xyz_A)
     diagonal = np.arange(4 * n)
-    A[diagonal[3::4], diagonal[3::4]] += 1 / occupancy_spread**2
     A[diagonal, diagonal] *= 1 + damping
-    move = scipy.linalg.solve(A, gradient.ravel(), assume_a="pos", overwrite_a=True).reshape(n, 4)
+    move = scipy.linalg.solve(A, gradient, assume_a="pos", overwrite_a=True).reshape(n, 4)
     length = np.linalg.norm(move[:, :3], axis=1)
     move[:, :3] *= np.minimum(1, cap_A / np.maximum(length, 1e-12))[:, None]
-    occupancy = np.clip(occupancy + np.clip(move[:, 3], -0.3, 0.3), 0.02, 2)
-    return xyz_A + move[:, :3], occupancy, float(length.max())
+    move[:, 3] = np.clip(occupancy + np.clip(move[:, 3], -0.3, 0.3), 0.02, 2) - occupancy
+    return xyz_A + move[:, :3], occupancy + move[:, 3], float(length.max()), move.ravel()
 
 
 def fit_profile(
@@ -240,9 +342,28 @@ def _couplings(xyz, occupancy, series, R, alpha, C, H):
             C[f, 4 * j + 3, 5] = alpha[f] * overlaps[j, 0]
 
 
-def covariances(
-    xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread=0.1, chunk=64
-):
+def _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude, chunk=64):
+    """Some frames at a time: their slice, C (f, 4 n, 6) of atoms and poses, H (f, 6, 6) of poses."""
+    n = len(xyz_A)
+    xyz, occupancy = np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float)
+    for first in range(0, len(rotation), chunk):
+        part = slice(first, min(first + chunk, len(rotation)))
+        C = np.zeros((part.stop - first, 4 * n, 6))
+        H = np.zeros((part.stop - first, 6, 6))
+        R, a = np.ascontiguousarray(rotation[part], float), np.asarray(amplitude[part], float)
+        _couplings(xyz, occupancy, overlap_table.series, R, a, C, H)
+        H[:, np.arange(6), np.arange(6)] *= 1 + 1e-9
+        yield part, C, H
+
+
+def _take_poses(A, C, H):
+    """Take from the information A what the poses of some frames could take up: A - sum_f C H^-1 C'."""
+    root = np.linalg.inv(np.linalg.cholesky(H)).swapaxes(1, 2)
+    half = np.matmul(C, root).swapaxes(1, 2).reshape(-1, len(A))
+    A -= half.T @ half
+
+
+def covariances(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread=0.1):
     """Cramer-Rao covariance of every atom, poses known and poses marginalised.
 
     The three rotations and three translations of the whole body are gauge: they are projected out, so an error bar
@@ -254,18 +375,8 @@ def covariances(
     A[np.arange(3, 4 * n, 4), np.arange(3, 4 * n, 4)] += 1 / occupancy_spread**2
     occupancy_sigma = np.sqrt(np.diag(np.linalg.inv(A[3::4, 3::4])))
     known = _blocks(_gauge_free_inverse(_without_occupancies(A), xyz_A))
-    for first in range(0, len(rotation), chunk):
-        stop = min(first + chunk, len(rotation))
-        C = np.zeros((stop - first, 4 * n, 6))
-        H = np.zeros((stop - first, 6, 6))
-        _couplings(
-            np.ascontiguousarray(xyz_A, float), np.ascontiguousarray(occupancy, float), overlap_table.series,
-            np.ascontiguousarray(rotation[first:stop], float), np.asarray(amplitude[first:stop], float), C, H,
-        )  # fmt: skip
-        H[:, np.arange(6), np.arange(6)] *= 1 + 1e-9
-        half = np.einsum("fai,fij->fja", C, np.linalg.inv(np.linalg.cholesky(H)).swapaxes(1, 2))
-        half = half.reshape(-1, 4 * n)
-        A -= half.T @ half
+    for _, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
+        _take_poses(A, C, H)
     return _blocks(_gauge_free_inverse(_without_occupancies(A), xyz_A)), known, occupancy_sigma
 
 
@@ -282,16 +393,19 @@ def _without_occupancies(A):
     return positions - cross @ np.linalg.solve(A[:, 3, :, 3], cross.T)
 
 
-def _gauge_free_inverse(A, xyz_A):
-    """Inverse on the complement of the body's own rotations and translations."""
-    n = len(xyz_A)
+def _rigid(xyz_A):
+    """(3 n, 6) orthonormal basis of the body's translations and rotations."""
     away = xyz_A - xyz_A.mean(0)
-    gauge = np.zeros((3 * n, 6))
+    gauge = np.zeros((3 * len(xyz_A), 6))
     for c in range(3):
         gauge[c::3, c] = 1
-        axis = np.eye(3)[c]
-        gauge[:, 3 + c] = np.cross(axis, away).ravel()
-    basis, _ = np.linalg.qr(gauge)
+        gauge[:, 3 + c] = np.cross(np.eye(3)[c], away).ravel()
+    return np.linalg.qr(gauge)[0]
+
+
+def _gauge_free_inverse(A, xyz_A):
+    """Inverse on the complement of the body's own rotations and translations."""
+    basis = _rigid(xyz_A)
     # a large stiffness along the gauge takes it out of the inverse; what is left of it is subtracted exactly
     stiff = np.trace(A) / len(A)
     inverse = scipy.linalg.inv(A + stiff * basis @ basis.T + 1e-9 * stiff * np.eye(len(A)), overwrite_a=True)

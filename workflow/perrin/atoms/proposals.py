@@ -3,21 +3,25 @@
 No lattice is assumed beyond that of each atom's own surroundings: where x_j and its neighbour x_k are atoms,
 2 x_j - x_k is a place for one, and where three are neighbours of each other, so are the two hollows beside their
 triangle. The first follows strain and fills vacancies; of the hollows on a close-packed face one half continues the
-stacking and the other half is its fault, so that a twin grows across its boundary. A place that holds something is
-moved to where the frames have it before it is judged: in a disordered particle that is half an angstrom away.
+stacking and the other half is its fault, so that a twin grows across its boundary. An atom that rests on one or two
+others is in no such place; it is looked for all about the surface, in what the model leaves unexplained. A place that
+holds something is moved to where the frames have it before it is judged: in a disordered particle that is half an
+angstrom away.
 """
 
-import numba
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
 
 from perrin.atoms.sites import nonnegative_solution, point_equations
-from perrin.imaging.blobs import Filtered, overlap_value, read
+from perrin.imaging.blobs import Filtered, read
+from perrin.imaging.pairs import vector_overlaps
 
 NUDGES_A = 0.30, 0.15  # steps, along each axis, by which a place is moved
 APART = 0.62  # of the distance of nearest neighbours: two atoms are not nearer
 SOMETHING = 0.12  # occupancy above which a place is moved before it is judged
+LONE = 0.30  # the same of a place that no lattice proposes: of thousands some show that much by chance
+LONE_SIGMAS = 5.0  # and how much above its error, for the same reason
 
 
 def empty_sites(xyz_A, nearest_A, least_neighbours=3, closest=0.8, faults=False):
@@ -62,13 +66,36 @@ def hollows(xyz_A, nearest_A):
     return np.concatenate([middle[flat] + up, middle[flat] - up])
 
 
+def lone_places(xyz_A, occupancy, nearest_A, filtered, rotation, shift_A, amplitude, overlap):
+    """(m, 3) places about the surface where the frames show something that the model lacks, the clearest first.
+
+    All points of a grid that are about as far from the nearest atom as neighbours are; of those closer to each other
+    than atoms can be the clearest alone.
+    """
+    spacing = 0.28 * nearest_A
+    low, high = xyz_A.min(0) - 1.2 * nearest_A, xyz_A.max(0) + 1.2 * nearest_A
+    axes = [np.arange(a, b, spacing) for a, b in zip(low, high)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    distance, _ = cKDTree(xyz_A).query(grid)
+    grid = grid[(distance > 0.75 * nearest_A) & (distance < 1.15 * nearest_A)]
+    left = unexplained(grid, xyz_A, occupancy, filtered, rotation, shift_A, amplitude, overlap)
+    one = np.square(amplitude).sum() * overlap.table[0, 0]  # what an atom would show
+    clear = np.flatnonzero((left > LONE * one) & (left > LONE_SIGMAS * np.sqrt(one)))
+    kept = []
+    for i in clear[np.argsort(-left[clear], kind="stable")]:
+        if all(np.linalg.norm(grid[i] - grid[k]) > APART * nearest_A for k in kept):
+            kept.append(i)
+    return grid[kept]
+
+
 def add_and_remove(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, nearest_A,
-    add_above=0.5, drop_below=0.35, frames=500,
+    add_above=0.5, drop_below=0.35, frames=500, lone=False,
 ):  # fmt: skip
     """Weigh all atoms and all empty sites together (non-negative occupancies); keep what the frames support.
 
     frames : how many frames, evenly taken, are asked
+    lone : look for atoms about the whole surface too, for a second and more of time
     returns xyz_A, occupancy, number added, number removed
     """
     rows = np.unique(np.linspace(0, len(rotation) - 1, min(frames, len(rotation))).astype(int))
@@ -82,6 +109,8 @@ def add_and_remove(
         return found / np.median(found[:n])
 
     candidates = empty_sites(xyz_A, nearest_A, closest=0.7, faults=True)
+    if lone:
+        candidates = np.concatenate([candidates, lone_places(xyz_A, occupancy, nearest_A, *seen)])
     found = levels(np.concatenate([xyz_A, candidates]))
     some = found[n:] > SOMETHING
     candidates, found = candidates[some], np.r_[found[:n], found[n:][some]]
@@ -110,42 +139,28 @@ def nudged(candidates, points, occupancy, filtered, rotation, shift_A, amplitude
     points (n + m, 3), occupancy (n + m,): everything that is there, the candidates at its end
     """
     m = len(candidates)
-    weight = np.asarray(amplitude, float)
-    flat = overlap.table, overlap.dq
-    R = np.ascontiguousarray(rotation, float)
     places = np.array(candidates, float)
     for step in NUDGES_A:
         cube = step * (np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), -1).reshape(-1, 3))
         tried = places[:, None] + cube
-        shown = (read(filtered, tried.reshape(-1, 3), R, shift_A).astype(float) * weight[:, None]).sum(0)
         everything = np.concatenate([points[:-m], places])
-        others = np.zeros((m, len(cube)))
-        _overlap_with_others(tried, everything, np.asarray(occupancy, float), R, weight**2, *flat, others)
-        places = tried[np.arange(m), np.argmax(shown.reshape(m, -1) - others, axis=1)]
+        left = unexplained(
+            tried.reshape(-1, 3), everything, occupancy, filtered, rotation, shift_A, amplitude, overlap
+        ).reshape(m, -1)
+        own = vector_overlaps(cube, rotation, amplitude, overlap)  # of a place moved with where it was
+        places = tried[np.arange(m), np.argmax(left + occupancy[-m:, None] * own, axis=1)]
     return places
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def _overlap_with_others(tried, points, occupancy, rotation, weight, table, dq, out):
-    """Overlap of candidate i, put at tried[i, t], with all points but itself (the last len(tried) are candidates)."""
-    count, cube, _ = tried.shape
-    own = len(points) - count
-    reach2 = (table.shape[0] - 2) * dq
-    for i in numba.prange(count):
-        for k in range(len(points)):
-            if k == own + i:
-                continue
-            for t in range(cube):
-                total = 0.0
-                x, y, z = (
-                    tried[i, t, 0] - points[k, 0],
-                    tried[i, t, 1] - points[k, 1],
-                    tried[i, t, 2] - points[k, 2],
-                )
-                for f in range(len(rotation)):
-                    dx = rotation[f, 0, 0] * x + rotation[f, 0, 1] * y + rotation[f, 0, 2] * z
-                    dy = rotation[f, 1, 0] * x + rotation[f, 1, 1] * y + rotation[f, 1, 2] * z
-                    q = dx * dx + dy * dy
-                    if q < reach2:
-                        total += weight[f] * overlap_value(table, dq, q)
-                out[i, t] += occupancy[k] * total
+def unexplained(
+    places, points, occupancy, filtered, rotation, shift_A, amplitude, overlap, chunk=1000
+):  # fmt: skip
+    """What the frames show at places (m, 3) beyond the atoms at points (n, 3): (m,), sums over frames of a <y, p>."""
+    out = np.empty(len(places))
+    for first in range(0, len(places), chunk):
+        some = places[first : first + chunk]
+        shown = amplitude @ read(filtered, some, rotation, shift_A)
+        apart = (some[:, None] - points).reshape(-1, 3)
+        others = vector_overlaps(apart, rotation, amplitude, overlap).reshape(len(some), -1)
+        out[first : first + chunk] = shown - others @ occupancy
+    return out

@@ -6,24 +6,10 @@
 N depends on the lattice vector between two sites only, of which there are a few thousand.
 """
 
-import numba
 import numpy as np
 
-from perrin.imaging.blobs import overlap_value, read
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def _vector_overlaps(vectors, rotation, weight, table, dq, out):
-    for v in numba.prange(len(vectors)):
-        total = 0.0
-        for f in range(len(rotation)):
-            x = 0.0
-            y = 0.0
-            for c in range(3):
-                x += rotation[f, 0, c] * vectors[v, c]
-                y += rotation[f, 1, c] * vectors[v, c]
-            total += weight[f] * overlap_value(table, dq, x * x + y * y)
-        out[v] = total
+from perrin.imaging.blobs import read
+from perrin.imaging.pairs import vector_overlaps
 
 
 def difference_table(xyz_A):
@@ -47,38 +33,18 @@ def site_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap, diffe
     """
     vectors, index = difference_table(xyz_A) if differences is None else differences
     b = (read(filtered, xyz_A, rotation, shift_A).astype(float) * amplitude[:, None]).sum(0)
-    out = np.empty(len(vectors))
-    weight = np.square(np.asarray(amplitude, float))
-    _vector_overlaps(vectors, np.ascontiguousarray(rotation), weight, overlap.table, overlap.dq, out)
-    return b, out[index]
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def _pair_overlaps(ux, uy, weight, table, dq, out):
-    n, frames = ux.shape
-    reach2 = (table.shape[0] - 2) * dq
-    for j in numba.prange(n):
-        for k in range(j, n):
-            total = 0.0
-            for f in range(frames):
-                dx = ux[j, f] - ux[k, f]
-                dy = uy[j, f] - uy[k, f]
-                q = dx * dx + dy * dy
-                if q < reach2:
-                    total += weight[f] * overlap_value(table, dq, q)
-            out[j, k] = total
+    return b, vector_overlaps(vectors, rotation, amplitude, overlap)[index]
 
 
 def point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap):
     """As site_equations, for points anywhere: all pairs are summed one by one."""
-    u = np.einsum("fac,nc->fna", rotation[:, :2], xyz_A) + shift_A[:, None]
     b = (read(filtered, xyz_A, rotation, shift_A).astype(float) * amplitude[:, None]).sum(0)
-    half = np.zeros((len(xyz_A), len(xyz_A)))
-    _pair_overlaps(
-        np.ascontiguousarray(u[..., 0].T), np.ascontiguousarray(u[..., 1].T), np.square(np.asarray(amplitude, float)),
-        overlap.table, overlap.dq, half,
-    )  # fmt: skip
-    return b, half + np.triu(half, 1).T
+    n = len(xyz_A)
+    j, k = np.triu_indices(n)
+    N = np.empty((n, n))
+    N[j, k] = vector_overlaps(xyz_A[j] - xyz_A[k], rotation, amplitude, overlap)
+    N[k, j] = N[j, k]
+    return b, N
 
 
 def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start=None):

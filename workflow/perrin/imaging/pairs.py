@@ -214,6 +214,42 @@ def model_norms(xyz_A, occupancy, rotation, overlap):
 
 
 @numba.njit(**_FLAGS)
+def _frame_sum(x0, x1, x2, y0, y1, y2, weight, v, series):
+    """Sum over frames of weight times the overlap of two atoms that lie v (3,) apart; x, y: axes of the frames."""
+    total = _ZERO
+    a, b, c = np.float32(v[0]), np.float32(v[1]), np.float32(v[2])
+    for f in range(len(weight)):
+        x = x0[f] * a + x1[f] * b + x2[f] * c
+        y = y0[f] * a + y1[f] * b + y2[f] * c
+        k, _, _ = overlap_derivatives(x * x + y * y, series)
+        total += weight[f] * k
+    return total
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _vector_overlaps(vectors, axes, weight, series, out):
+    frames = len(weight)
+    for v in numba.prange(len(vectors)):
+        total = 0.0
+        for first in range(0, frames, BLOCK):
+            last = min(first + BLOCK, frames)
+            total += _frame_sum(
+                axes[0][first:last], axes[1][first:last], axes[2][first:last], axes[3][first:last],
+                axes[4][first:last], axes[5][first:last], weight[first:last], vectors[v], series,
+            )  # fmt: skip
+        out[v] = total
+
+
+def vector_overlaps(vectors_A, rotation, amplitude, overlap):
+    """Overlap of two atoms apart by each vector (v, 3), summed over frames with the square of their amplitude: (v,)."""
+    out = np.empty(len(vectors_A))
+    axes = np.ascontiguousarray(rotation[:, :2].reshape(-1, 6).T, np.float32)
+    weight = np.square(np.asarray(amplitude, np.float32))
+    _vector_overlaps(np.ascontiguousarray(vectors_A, float), axes, weight, overlap.series, out)
+    return out
+
+
+@numba.njit(**_FLAGS)
 def _row_overlaps(x, y, o, x0, y0, series):
     """Sums over atoms of o K and of o times the gradient of K in the place (x0, y0)."""
     value, along_x, along_y = _ZERO, _ZERO, _ZERO

@@ -27,13 +27,14 @@ from perrin.imaging.lattice import (
     volume_per_atom,
 )
 from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.rotations import angles_between
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, explained, stretch_share
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, stretch_share
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -57,6 +58,8 @@ CORRELATION_COLUMNS = {
     "amplitude_sigma": ("", "its standard error"),
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
+JUMP = 3.6  # of the rms step: a rotation that is none of the walk's
+LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
@@ -121,7 +124,7 @@ def average3d(
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
             solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
-            if best is not None:
+            if best is not None and best.occupancy.std() < OCCUPANCY_SD[0]:
                 facts |= lattice_of_atoms(best.xyz_A, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
@@ -217,9 +220,17 @@ def best_stretch(data, solution, a_A, metal):
     leave out what does not continue the lattice: the other domain of a twin grows here.
     returns Frames, Solution; None in its place where no atoms come out
     """
-    length = min(BEST_FRAMES, len(data))
+    # within one run without a jump: beyond it the path may be on another branch
+    turned = np.degrees(angles_between(solution.rotation[1:], solution.rotation[:-1]))
+    jumps = np.flatnonzero(turned > JUMP * solution.step_deg * np.sqrt(data.gap[1:])) + 1
+    edges = np.r_[0, jumps, len(data)]
+    if np.diff(edges).max() < LEAST_FRAMES:
+        edges = np.r_[0, len(data)]
+    length = min(BEST_FRAMES, np.diff(edges).max())
     smooth = np.convolve(solution.gain, np.ones(length), "valid")
-    first = int(np.argmax(smooth))
+    first, run = np.arange(len(smooth)), np.searchsorted(edges, np.arange(len(data)), "right")
+    whole = run[first] == run[first + length - 1]
+    first = int(np.argmax(np.where(whole, smooth, -np.inf)))
     part = slice(first, first + length)
     few, some = data.take(part), rows_of(solution, part)
     nearest = nearest_distance(metal.system, a_A)

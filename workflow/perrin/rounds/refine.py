@@ -73,12 +73,12 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True, on_round=None,
+    retest=True, grow=True, lone=False, on_round=None,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
-        (retest) and atoms are added and removed (grow)
+        (retest) and atoms are added and removed (grow), also such as rest on one or two others (lone)
     on_round : called with (round, Solution, numbers) after each round
     Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
     returns Solution and the list of numbers a round
@@ -103,11 +103,16 @@ def refine(
         if turn == 0:
             R, s, a, gain, sigma = polished(3)
         before = xyz
-        for _ in range(2):
-            xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
+        if turn == 0:  # poses are not yet those of the atoms
+            for _ in range(2):
+                xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
+        else:
+            xyz, o, moved, R, s, a = joint.free_step(
+                filtered, xyz, o, K, R, s, a, step_deg=step if in_time else None
+            )
         added = removed = 0
         if grow and turn > 0:
-            xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A)
+            xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=lone)
             if added or removed:
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
