@@ -10,6 +10,7 @@ import logging
 
 import numpy as np
 from scipy.ndimage import label, median_filter
+from scipy.spatial.transform import Rotation
 
 from perrin.imaging.blobs import Filtered
 from perrin.imaging.pairs import model_norms
@@ -20,6 +21,8 @@ log = logging.getLogger("perrin")
 
 LOW = 0.93  # of the likelihood expected around there: a wrong branch explains 0.6 to 0.9 of it
 FOLLOWED = 3  # starts of a frame that are refined to the end
+LOST_SIGMAS = 2.0  # below the likelihood expected: a frame to look for anew
+WIDEST_DEG = 18.0  # of that search
 HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
@@ -212,6 +215,63 @@ def mend(
                 "frames %d-%d tracked anew: log-likelihood + %.0f", first, stop - 1, score[best] - score[0]
             )
     return R, s, a, gain, changed
+
+
+def seek(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain, box_A, step_deg):
+    """Look all around their neighbours' poses for frames that are explained by much less than they should be.
+
+    Where the particle turns by more than a pose's capture range in one step, a single frame may rest in a maximum
+    beside the right one. Only frames next to one that is well explained are looked at, which makes their own
+    neighbours the next; what is found must raise likelihood plus continuity.
+    returns rotation, shift_A, amplitude, gain, number of frames changed
+    """
+    R, s, a, gain = rotation.copy(), shift_A.copy(), amplitude.copy(), gain.copy()
+    frames, mean = len(R), float(np.median(a))
+    level = mean**2 * model_norms(xyz_A, occupancy, R, overlap) / 2
+    usual = median_filter(gain / level, min(301, 2 * (frames // 2) + 1), mode="nearest")
+    # the likelihood ratio of a true pose is normal with variance twice its mean
+    lost = usual * level - gain > LOST_SIGMAS * np.sqrt(2 * np.maximum(usual * level, 1.0))
+    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
+    around = rotvec_matrices(_ball_of_turns(np.radians(np.clip(3 * step_deg, 8, WIDEST_DEG))))
+    changed, asked = 0, lost.copy()
+    while True:
+        known = np.r_[False, ~lost, False]
+        rows = np.flatnonzero(lost & (known[:-2] | known[2:]))
+        if not len(rows):
+            return R, s, a, gain, changed
+        lost[rows], asked[rows] = False, True
+        for f in rows:
+            near = [n for n in (f - 1, f + 1) if known[n + 1]]
+            between = R[near[0]]
+            if len(near) == 2:
+                half = Rotation.from_matrix(R[near[1]] @ between.T).as_rotvec() / 2
+                between = rotvec_matrices(half[None])[0] @ between
+            tR = around @ between
+            ts = np.tile((s[near] + box_A[near]).mean(0) - box_A[f], (len(tR), 1))
+            ta = np.full(len(tR), mean)
+            for iterations, kept in ((1, 20), (2, FOLLOWED), (5, 1)):
+                tR, ts, ta, tgain, _ = polish(
+                    filtered, xyz_A, occupancy, overlap, tR, ts, ta, iterations, images=np.full(len(tR), f),
+                    amplitude_mean=mean,
+                )  # fmt: skip
+                cost = sum(np.minimum(angles_between(tR, R[n]) ** 2 / (2 * variance), 30.0) for n in near)
+                best = np.argsort(cost - tgain, kind="stable")[:kept]
+                tR, ts, ta, tgain, cost = tR[best], ts[best], ta[best], tgain[best], cost[best]
+            old = sum(
+                np.minimum(angles_between(R[f : f + 1], R[n]) ** 2 / (2 * variance), 30.0)[0] for n in near
+            )
+            if tgain[0] - cost[0] > gain[f] - old + 0.5:
+                R[f], s[f], a[f], gain[f] = tR[0], ts[0], ta[0], tgain[0]
+                changed += 1
+                beside = [n for n in (f - 1, f + 1) if 0 <= n < frames and not asked[n]]
+                lost[beside] = True  # they were held by a wrong pose
+
+
+def _ball_of_turns(radius, spacing=0.07):
+    """(m, 3) rotation vectors on a grid of a ball, radians."""
+    axis = spacing * np.arange(-int(radius / spacing), int(radius / spacing) + 1)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    return grid[np.linalg.norm(grid, axis=1) <= radius]
 
 
 def _splice(forward, backward):

@@ -15,7 +15,7 @@ from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
-from perrin.poses.stretches import bad_stretches, borrow, mend
+from perrin.poses.stretches import bad_stretches, borrow, mend, seek
 
 log = logging.getLogger("perrin")
 
@@ -73,12 +73,13 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True, lone=False, on_round=None,
+    retest=True, grow=True, thorough=False, on_round=None,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
-        (retest) and atoms are added and removed (grow), also such as rest on one or two others (lone)
+        (retest) and atoms are added and removed (grow)
+    thorough : look also for atoms that rest on one or two others, and once for frames that lost their pose
     on_round : called with (round, Solution, numbers) after each round
     Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
     returns Solution and the list of numbers a round
@@ -112,7 +113,7 @@ def refine(
             )
         added = removed = 0
         if grow and turn > 0:
-            xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=lone)
+            xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=thorough)
             if added or removed:
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
@@ -132,7 +133,10 @@ def refine(
         if in_time:
             R, s, a, gain, lent = borrow(filtered, xyz, o, K, R, s, a, gain, box_A, step)
             R, s, a, gain, mended = mend(filtered, xyz, o, K, R, s, a, gain, box_A, step)
-        if lent or mended:
+        sought = 0
+        if in_time and thorough and turn == 1:
+            R, s, a, gain, sought = seek(filtered, xyz, o, K, R, s, a, gain, box_A, step)
+        if lent or mended or sought:
             R, s, a, gain, sigma = polished(2)
         numbers = {
             "n_atoms": len(xyz),
@@ -143,7 +147,7 @@ def refine(
             "occupancy_sd": float(o.std()),
             "occupancy_min": float(o.min()) if len(o) else np.nan,
             "frames_relabelled": changed,
-            "frames_mended": int(lent),
+            "frames_mended": int(lent + sought),
             "stretches_mended": int(mended),
             "stretches_left": len(bad_stretches(R, step)) if in_time else 0,
             "step_deg": step,

@@ -170,7 +170,7 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
         return first, []
     return refine(
         data.images, data.pixel_A, first, data.box_A, crystal.rotation_group(system),
-        crystal.slip_vectors(system, a_A), spacing, n_rounds, data.gap, lone=True,
+        crystal.slip_vectors(system, a_A), spacing, n_rounds, data.gap, thorough=True,
     )  # fmt: skip
 
 
