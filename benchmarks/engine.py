@@ -257,7 +257,7 @@ def run(options, seed):
     _, best = best_stretch(data, solution, facts["a_A"], metal)
     solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
     if best is not None and best.occupancy.std() < OCCUPANCY_SD[0]:
-        facts |= lattice_of_atoms(best.xyz_A, metal.system, facts)
+        facts |= lattice_of_atoms(best, metal.system, facts)
     row |= {name: facts[name] for name in ("a_A", "radius_A")}
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]

@@ -3,11 +3,14 @@
 import drawing
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from perrin.atoms import joint
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import rotvec_matrices
+from perrin.poses.polish import polish
+from perrin.rounds.refine import free_step
 
 FEW = 9  # atoms of the dense comparisons
 
@@ -176,3 +179,73 @@ def test_a_planted_profile_is_fitted():
     assert overlap(found, found, drawing.PIXEL_A).table[0, 0] == pytest.approx(
         overlap(planted, planted, drawing.PIXEL_A).table[0, 0], rel=0.05
     )
+
+
+def narrow(frames, amplitude, seed, step_deg):
+    """A cluster seen from a narrow range of directions: atoms, poses, filtered frames, overlap."""
+    rng = np.random.default_rng(seed)
+    xyz, profile = drawing.cluster(), Profile.gaussian(0.45, 0.2)
+    turns = Rotation.from_rotvec(np.radians(step_deg) / np.sqrt(3) * rng.normal(size=(frames, 3)))
+    path = [Rotation.identity()]
+    for turn in turns[1:]:
+        path.append(turn * path[-1])
+    R, s = Rotation.concatenate(path).as_matrix(), 0.1 * rng.normal(size=(frames, 2))
+    clean = [amplitude * drawing.spots(xyz @ r[:2].T + t, np.ones(len(xyz)), profile) for r, t in zip(R, s)]
+    images = (np.array(clean) + rng.normal(size=(frames, drawing.SIDE, drawing.SIDE))).astype(np.float32)
+    return (
+        xyz,
+        R,
+        s,
+        filter_frames(images, drawing.PIXEL_A, profile),
+        overlap(profile, profile, drawing.PIXEL_A),
+    )
+
+
+def along_sight(found, true, R):
+    """Strain (per cent) along the mean line of sight."""
+    view = R[:, 2]
+    line = np.linalg.eigh(view.T @ view)[1][:, -1]
+    x, y = found - found.mean(0), true - true.mean(0)
+    x = Rotation.align_vectors(y, x)[0].apply(x)
+    return 100 * (line @ np.linalg.lstsq(y, x, rcond=None)[0] @ line - 1)
+
+
+def test_atoms_and_poses_together_undo_a_stretch_along_the_line_of_sight():
+    """Would catch a Schur complement of the wrong sign or block, and poses that do not follow the atoms."""
+    xyz, R, s, filtered, K = narrow(200, 30.0, 5, 2.5)
+    stretched = xyz * [1, 1, 1.03]
+    amplitude = np.full(len(R), 30.0)
+    left = {}
+    for name in ("in turn", "together"):
+        x, o = stretched, np.ones(len(xyz))
+        turned, t, a, *_ = polish(filtered, x, o, K, R, s, amplitude, 8)
+        for _ in range(3):
+            if name == "in turn":
+                x, o, _ = joint.atom_step(filtered, x, o, K, turned, t, a)
+            else:
+                x, o, _, change = joint.free_step(filtered, x, o, K, turned, t, a)
+                turned, t = rotvec_matrices(change[:, 2:5]) @ turned, t + change[:, :2]
+            turned, t, a, *_ = polish(filtered, x, o, K, turned, t, a, 4)
+        left[name] = abs(along_sight(x, xyz, R))
+    assert left["in turn"] > 2
+    assert left["together"] < 0.5
+
+
+def test_neighbours_that_hold_the_poses_do_not_stretch_the_model():
+    """Would catch equations at poses of the path: a walk's prior prefers small turns and with them a high model."""
+    strain = {"path": [], "alone": []}
+    for seed in (0, 1):
+        xyz, R, s, filtered, K = narrow(200, 3.0, seed, 2.5)
+        walk = {"walk_deg": 2.5, "walk_A": 0.3, "box_A": np.zeros((len(R), 2))}
+        for name in strain:
+            x, o, turned, t, a = xyz, np.ones(len(xyz)), R, s, np.full(len(R), 3.0)
+            for _ in range(4):
+                turned, t, a, *_ = polish(filtered, x, o, K, turned, t, a, 4, **walk)
+                if name == "path":
+                    x, o, _, change = joint.free_step(filtered, x, o, K, turned, t, a)
+                    turned, t = rotvec_matrices(change[:, 2:5]) @ turned, t + change[:, :2]
+                else:
+                    x, o, _, turned, t, a = free_step(filtered, x, o, K, turned, t, a)
+            strain[name].append(along_sight(x, xyz, R))
+    assert np.mean(strain["path"]) > 4
+    assert abs(np.mean(strain["alone"])) < 1.5

@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from perrin.atoms.joint import atom_step
-from perrin.atoms.proposals import add_and_remove, empty_sites, nudged
+from perrin.atoms.proposals import add_and_remove, empty_sites, lone_places, nudged
 from perrin.imaging import lattice
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.profile import Profile, overlap
@@ -85,3 +85,27 @@ def test_a_displaced_atom_is_found_where_it_is(scene, filtered, pair, poses):
     points = np.concatenate([rest, wanted[None]])
     place = nudged(wanted[None], points, np.ones(len(points)), filtered, *poses, pair)
     assert np.linalg.norm(place[0] - scene.xyz_A[lost]) < 0.2
+
+
+def test_an_atom_that_rests_on_one_other_is_found():
+    """Would catch a search where a lattice goes on only: no atom's place is proposed by a single neighbour."""
+    atoms = drawing.cluster()
+    tip = np.argmax(atoms @ [0.0, 0.0, 1.0])
+    lone = atoms[tip] + 0.98 * NEAREST_A * np.array([0.1, 0.3, 0.9]) / np.linalg.norm([0.1, 0.3, 0.9])
+    every = np.concatenate([atoms, lone[None]])
+    assert (np.linalg.norm(atoms - lone, axis=1) < 1.25 * NEAREST_A).sum() <= 2
+    rng = np.random.default_rng(8)
+    R, s = Rotation.random(150, rng=rng).as_matrix(), rng.normal(0, 0.3, (150, 2))
+    profile = Profile.gaussian(0.42, 0.2)
+    images = simulate_boxes(every, quaternions(R), s, 64, 0.358, 1.1, PLAIN, seed=3)
+    filtered, pair = filter_frames(images, 0.358, profile), overlap(profile, profile, 0.358)
+    level = np.full(len(R), 1.1 * 2 * np.pi * 0.42**2)
+    seen = filtered, R, s, level, pair
+    found = lone_places(atoms, np.ones(len(atoms)), NEAREST_A, *seen)
+    assert np.linalg.norm(found - lone, axis=1).min() < 0.8
+    assert len(lone_places(every, np.ones(len(every)), NEAREST_A, *seen)) == 0
+    args = filtered, atoms, np.ones(len(atoms)), pair, R, s, level, NEAREST_A
+    assert add_and_remove(*args)[2:] == (0, 0)
+    xyz, _, added, removed = add_and_remove(*args, lone=True)
+    assert (added, removed) == (1, 0)
+    assert np.linalg.norm(xyz - lone, axis=1).min() < 0.4

@@ -5,7 +5,7 @@ import pytest
 
 from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
-from perrin.poses.stretches import bad_stretches, borrow, mend, with_low_runs
+from perrin.poses.stretches import bad_stretches, borrow, mend, seek, with_low_runs
 
 
 @pytest.fixture(scope="module")
@@ -100,4 +100,19 @@ def test_single_frames_borrow_from_their_neighbours(scene, filtered, pair, refin
     assert np.degrees(angles_between(R[rows], scene.rotation[rows])).max() < 4
     assert np.abs(s - scene.shift_A)[rows].max() < 0.25
     others = np.delete(np.arange(120), rows)
+    assert np.degrees(angles_between(R[others], scene.rotation[others])).max() < 6
+
+
+def test_frames_that_lost_their_pose_are_found_around_their_neighbours(scene, filtered, pair, refined):
+    """Would catch a search about the lost pose itself, one that stops at the first frame of a run, or one that takes
+    frames away from where they are right."""
+    lost = np.array([20, 21, 22, 60, 100])
+    poses = spoilt(refined, lost, [0.2, -0.1, 0.1], scene, filtered, pair)
+    away = lost[np.degrees(angles_between(poses[0][lost], scene.rotation[lost])) > 6]
+    assert len(away) >= 4, "polishing alone brings them back: no test"
+    R, s, a, gain, changed = repaired(seek, scene, filtered, pair, poses)
+    assert changed >= len(away)
+    assert np.degrees(angles_between(R[lost], scene.rotation[lost])).max() < 5
+    assert gain.sum() > poses[3].sum()
+    others = np.delete(np.arange(120), lost)
     assert np.degrees(angles_between(R[others], scene.rotation[others])).max() < 6

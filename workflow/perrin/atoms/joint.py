@@ -16,7 +16,6 @@ import scipy.linalg
 from perrin.imaging.blobs import filter_frames, read, read_gradient
 from perrin.imaging.pairs import atom_changes, atom_overlaps, model_norms, overlap_derivatives, pair_sums
 from perrin.imaging.profile import Profile, overlap
-from perrin.imaging.rotations import rotvec_matrices
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
 
@@ -162,23 +161,18 @@ def atom_step(
 
 def free_step(
     filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude,
-    occupancy_spread=0.1, damping=1e-3, cap_A=0.15, step_deg=None,
+    occupancy_spread=0.1, damping=1e-3, cap_A=0.15,
 ):  # fmt: skip
     """One Gauss-Newton step of all atoms and all poses together.
 
     Atoms and poses in turn come to rest slowly where they can give way to each other: a model seen from a narrow range
-    of directions may stretch if the poses turn with it, and hundreds of turns undo little of it. Poses are eliminated
-    here (the Schur complement, as in `covariances`), at some three times the cost of `atom_step`; those given must be
-    the best ones for the atoms. What poses gain by fitting noise is taken off (`_pose_entropy`).
-
-    step_deg : rms rotation between frames, None for unrelated views
-    returns xyz_A, occupancy, largest move (angstrom), rotation, shift_A, amplitude
+    of directions may stretch if the poses turn with it, and many turns undo little of it. Poses are eliminated here
+    (the Schur complement, as in `covariances`), at some three times the cost of `atom_step`; those given must be the
+    best ones for the atoms.
+    returns xyz_A, occupancy, largest move (angstrom), change of the poses (f, 6): shift, turn, amplitude
     """
     gradient, A = _equations(
         filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread
-    )
-    gradient.reshape(-1, 4)[:, :3] -= _pose_entropy(
-        xyz_A, occupancy, overlap_table, rotation, amplitude, step_deg
     )
     for _, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
         _take_poses(A, C, H)
@@ -187,63 +181,10 @@ def free_step(
     basis.reshape(-1, 4, 6)[:, :3] = _rigid(xyz_A).reshape(-1, 3, 6)
     A += stiff * basis @ basis.T
     xyz, o, length, move = _moved(xyz_A, occupancy, gradient, A, damping, cap_A)
-    pose = np.empty((len(rotation), 6))
+    change = np.empty((len(rotation), 6))
     for part, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
-        pose[part] = -np.linalg.solve(H, np.einsum("fai,a->fi", C, move)[..., None])[..., 0]
-    turned = rotvec_matrices(pose[:, 2:5]) @ rotation
-    return xyz, o, length, turned, shift_A + pose[:, :2], amplitude + pose[:, 5]
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def _turn_information(xyz, occupancy, series, R, out):
-    """out (f, 6, 6): overlaps of the model's changes with (s_x, s_y, w_x, w_y, w_z) and with its amplitude."""
-    for f in numba.prange(len(R)):
-        r = np.empty((len(xyz), 3))
-        poses = np.empty((5, 5))
-        _turned(xyz, R[f], r)
-        squared, by_x, by_y = pair_sums(r, occupancy, series, poses, True)
-        out[f] = 0
-        for a in range(5):
-            for b in range(5):
-                out[f, a, b] = poses[a, b]
-        out[f, 5, 5] = squared
-        out[f, 2, 5] = out[f, 5, 2] = by_x / 2
-        out[f, 3, 5] = out[f, 5, 3] = by_y / 2
-
-
-def _pose_entropy(xyz_A, occupancy, overlap_table, rotation, amplitude, step_deg, frames=200, strain=2e-3):
-    """Gradient (n, 3) of what poses gain by fitting noise, along the six strains of the body.
-
-    Poses at their best for the frames, one by one, favour a model on which they can tell more: turned by noise, the
-    atoms' heights look larger than they are, the more so the narrower the range of views. The likelihood of the atoms
-    alone, poses integrated (Laplace), is lower by sum_f log det(J_f) / 2 with J_f (3, 3) the information on the turn;
-    with a random walk of variance q a step and axis, whose posterior variance is 1 / sqrt(J^2 + 4 J / q), by
-    sum_f tr asinh(sqrt(J_f q) / 2).
-    """
-    rows = np.unique(np.linspace(0, len(rotation) - 1, min(frames, len(rotation))).astype(int))
-    R, a2 = np.ascontiguousarray(rotation[rows], float), np.square(amplitude[rows])[:, None]
-    q = np.inf if step_deg is None else np.radians(step_deg) ** 2 / 3
-    middle = xyz_A - xyz_A.mean(0)
-
-    def entropy(xyz):
-        H = np.empty((len(rows), 6, 6))
-        _turn_information(np.ascontiguousarray(xyz), occupancy, overlap_table.series, R, H)
-        turn, rest = [2, 3, 4], [0, 1, 5]
-        cross = H[:, turn][:, :, rest]
-        J = H[:, turn][:, :, turn] - cross @ np.linalg.solve(H[:, rest][:, :, rest], cross.swapaxes(1, 2))
-        J = a2 * np.maximum(np.linalg.eigvalsh(J), 1e-12)
-        each = 0.5 * np.log(J) if np.isinf(q) else np.arcsinh(np.sqrt(J * q) / 2)
-        return each.sum() * len(rotation) / len(rows)
-
-    modes, slope = [], []
-    for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
-        E = np.zeros((3, 3))
-        E[i, j] = E[j, i] = 1
-        mode = middle @ E
-        modes.append(mode.ravel())
-        slope.append((entropy(xyz_A + strain * mode) - entropy(xyz_A - strain * mode)) / (2 * strain))
-    modes = np.array(modes)
-    return (modes.T @ np.linalg.solve(modes @ modes.T, np.array(slope))).reshape(-1, 3)
+        change[part] = -np.linalg.solve(H, np.einsum("fai,a->fi", C, move)[..., None])[..., 0]
+    return xyz, o, length, change
 
 
 def _equations(filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread):

@@ -104,13 +104,15 @@ def sites(system, a_A, radius_A, centre_A=(0, 0, 0), c_over_a=IDEAL_C_OVER_A):
     return points[np.linalg.norm(points - centre, axis=1) <= radius_A]
 
 
-def fitted_constant(xyz_A, system, a_A, turns=4):
+def fitted_constant(xyz_A, system, a_A, weight=None, turns=4):
     """Lattice constant of atoms whose axes are about x, y, z: scale, turn and shift by least squares.
 
     xyz_A (n, 3) : atoms; those off the lattice by more than a fifth of the nearest distance are left out
     a_A : a first value, within a few percent
+    weight (3, 3) : information on places along each direction, None for the same along all
     returns the constant (angstrom) and the number of atoms on the lattice; (nan, 0) where there are fewer than four
     """
+    weight = np.eye(3) if weight is None else weight
     middle = xyz_A.mean(0)
     origin = xyz_A[np.argmin(np.linalg.norm(xyz_A - middle, axis=1))]
     reach = np.linalg.norm(xyz_A - origin, axis=1).max() + nearest_distance(system, a_A)
@@ -129,7 +131,8 @@ def fitted_constant(xyz_A, system, a_A, turns=4):
             here, there = xyz_A[on], points[at[on]]
             a, b = here - here.mean(0), there - there.mean(0)
             turn = Rotation.align_vectors(b, a)[0].as_matrix()
-            scale = (a @ turn.T * b).sum() / (b * b).sum()
+            b = b @ turn
+            scale = (a @ weight * b).sum() / (b @ weight * b).sum()
             shift = there.mean(0) * scale @ turn - here.mean(0)
         if on.sum() > max(best[1], 3):
             best = a_A * scale, int(on.sum())

@@ -125,7 +125,7 @@ def average3d(
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
             solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
             if best is not None and best.occupancy.std() < OCCUPANCY_SD[0]:
-                facts |= lattice_of_atoms(best.xyz_A, metal.system, facts)
+                facts |= lattice_of_atoms(best, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -250,13 +250,17 @@ def best_stretch(data, solution, a_A, metal):
     return few, refined
 
 
-def lattice_of_atoms(xyz_A, system, facts):
+def lattice_of_atoms(best, system, facts):
     """Lattice constant and radius by the atoms of a stretch, and those that the scan of the lattice had found.
+
+    Distances along the line of sight say little and count little.
 
     The scan's reflections are those of a perfect ball, broadened by its size; as scattering falls with angle, their
     maxima lie a little inside of the reflections, and the constant comes out too large by some 0.01 A.
     """
-    a_A, on = fitted_constant(xyz_A, system, facts["a_A"])
+    xyz_A, view = best.xyz_A, best.rotation[:, 2]
+    across = np.eye(3) - view.T @ view / len(view)
+    a_A, on = fitted_constant(xyz_A, system, facts["a_A"], across)
     if on < LEAST_ATOMS:
         return {}
     radius_A = (3 * len(xyz_A) * volume_per_atom(system, a_A) / (4 * np.pi)) ** (1 / 3)

@@ -32,7 +32,7 @@ from perrin.maps.halves import half_sets
 from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
 from perrin.rounds.leftover import unexplained_share
-from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, hand_of, refine, rows_of
+from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, free_step, hand_of, refine, rows_of
 from perrin.rounds.verdict import check, overall, solution_checks
 from perrin.rounds.volume import profile_facts, profile_from
 
@@ -135,7 +135,6 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
     rows = np.unique(np.linspace(0, count - 1, min(PROFILE_FRAMES, count)).astype(int))
     R, s, a, xyz, o = start.rotation, start.shift_A, start.amplitude, start.xyz_A, start.occupancy
     options = {"walk_deg": step_deg, "box_A": data.box_A, "gap": data.gap} if start.in_time else {}
-    step = step_deg if start.in_time else None
     for turn in range(n_rounds):
         profile, factor = joint.fit_profile(
             data.images[rows], data.pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
@@ -143,7 +142,7 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
         filtered = filter_frames(data.images, data.pixel_A, profile)
         K = overlap(profile, profile, data.pixel_A)
         R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a * factor, 3, **options)
-        new, o, _, R, s, a = joint.free_step(filtered, xyz, o, K, R, s, a, step_deg=step)
+        new, o, _, R, s, a = free_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
         o, a = o / level, a * level
         moved = float(np.sqrt(np.square(new - xyz).sum(1).mean()))
@@ -212,9 +211,8 @@ def _half(data, solution, filtered, K, rows):
     few = replace(filtered, coefficient=filtered.coefficient[rows])
     xyz, o = solution.xyz_A, solution.occupancy
     R, s, a = solution.rotation[rows], solution.shift_A[rows], solution.amplitude[rows]
-    step = solution.step_deg if solution.in_time else None
     for _ in range(2):
-        xyz, o, _, R, s, a = joint.free_step(few, xyz, o, K, R, s, a, step_deg=step)
+        xyz, o, _, R, s, a = free_step(few, xyz, o, K, R, s, a)
         R, s, a, _, _ = polish(few, xyz, o, K, R, s, a, 2)
     return xyz
 

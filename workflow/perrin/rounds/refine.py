@@ -12,7 +12,7 @@ from perrin.imaging.blobs import filter_frames
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.optics import depth_profiles
 from perrin.imaging.profile import Profile, overlap
-from perrin.imaging.rotations import angles_between
+from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.poses.stretches import bad_stretches, borrow, mend, seek
@@ -22,6 +22,8 @@ log = logging.getLogger("perrin")
 HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angstrom
 PROFILE_FRAMES = 150
 UNRELATED_DEG = 126.5  # mean angle between random orientations
+ALONE_DEG = 1.0  # median error of poses by single frames above which they say too little of the atoms
+STRAY_DEG = 3.0  # from its path: a pose that left for another maximum
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 
 
@@ -71,6 +73,26 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
     return float(np.degrees(np.sqrt(found)))
 
 
+def free_step(filtered, xyz, o, K, R, s, a):
+    """Atoms and poses moved together, by what the frames alone say of either.
+
+    At poses that their neighbours hold, a step would stretch the model along the line of sight: a random walk's prior
+    prefers small turns, and a higher model explains the same frames by smaller ones. Each frame's own best pose is
+    therefore taken for the equations, and the path follows the model. Where frames alone do not know their poses, the
+    atoms are moved at those of the path.
+    returns xyz, o, largest move (angstrom), R, s, a
+    """
+    own = polish(filtered, xyz, o, K, R, s, a, 4)
+    if not np.degrees(np.median(own[4])) < ALONE_DEG:
+        return (*joint.atom_step(filtered, xyz, o, K, R, s, a), R, s, a)
+    stray = angles_between(own[0], R) > np.radians(STRAY_DEG)
+    poses = [
+        np.where(stray.reshape(-1, *[1] * (path.ndim - 1)), path, one) for path, one in zip((R, s, a), own)
+    ]
+    xyz, o, moved, change = joint.free_step(filtered, xyz, o, K, *poses)
+    return xyz, o, moved, rotvec_matrices(change[:, 2:5]) @ R, s + change[:, :2], a + change[:, 5]
+
+
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
     retest=True, grow=True, thorough=False, on_round=None,
@@ -108,9 +130,7 @@ def refine(
             for _ in range(2):
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         else:
-            xyz, o, moved, R, s, a = joint.free_step(
-                filtered, xyz, o, K, R, s, a, step_deg=step if in_time else None
-            )
+            xyz, o, moved, R, s, a = free_step(filtered, xyz, o, K, R, s, a)
         added = removed = 0
         if grow and turn > 0:
             xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=thorough)
