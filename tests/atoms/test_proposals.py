@@ -41,6 +41,9 @@ def test_a_missing_atom_is_added_and_an_invented_one_dropped(scene, filtered, pa
     assert (added, removed) == (2, 1)
     assert len(xyz) == len(o) == len(scene.xyz_A)
     assert cKDTree(xyz).query(scene.xyz_A)[0].max() < 0.6
+    # a place that two candidates share is one atom, not two halves
+    both = add_and_remove(filtered, wrong, np.ones(len(wrong)), pair, *poses, NEAREST_A, lone=True)
+    assert both[2:] == (2, 1)
     again = add_and_remove(filtered, scene.xyz_A, scene.occupancy, pair, *poses, NEAREST_A)
     assert again[2:] == (0, 0)
 

@@ -81,11 +81,17 @@ def lone_places(xyz_A, occupancy, nearest_A, filtered, rotation, shift_A, amplit
     left = unexplained(grid, xyz_A, occupancy, filtered, rotation, shift_A, amplitude, overlap)
     one = np.square(amplitude).sum() * overlap.table[0, 0]  # what an atom would show
     clear = np.flatnonzero((left > LONE * one) & (left > LONE_SIGMAS * np.sqrt(one)))
+    grid = grid[clear[np.argsort(-left[clear], kind="stable")]]
+    return grid[_spread(grid, APART * nearest_A)]
+
+
+def _spread(points, least_A):
+    """Rows of the points, the most important first, without those nearer than least_A to one kept before."""
     kept = []
-    for i in clear[np.argsort(-left[clear], kind="stable")]:
-        if all(np.linalg.norm(grid[i] - grid[k]) > APART * nearest_A for k in kept):
+    for i, point in enumerate(points):
+        if all(np.linalg.norm(point - points[k]) > least_A for k in kept):
             kept.append(i)
-    return grid[kept]
+    return np.array(kept, int)
 
 
 def add_and_remove(
@@ -116,18 +122,14 @@ def add_and_remove(
     candidates, found = candidates[some], np.r_[found[:n], found[n:][some]]
     if some.any():
         candidates = nudged(candidates, np.concatenate([xyz_A, candidates]), found, *seen)
+        # what moved onto an atom goes, and of several that moved to one place all but the strongest: they share an atom
         apart, _ = cKDTree(xyz_A).query(candidates)
-        candidates = candidates[apart > APART * nearest_A]
+        strong = np.argsort(-found[n:], kind="stable")
+        candidates = candidates[strong[apart[strong] > APART * nearest_A]]
+        candidates = candidates[np.sort(_spread(candidates, APART * nearest_A))]
         found = levels(np.concatenate([xyz_A, candidates]))
     old = np.flatnonzero(found[:n] >= drop_below)
-    new = np.flatnonzero(found[n:] > add_above)
-    # of two new sites too close to each other the weaker one goes
-    new = new[np.argsort(-found[n + new])]
-    kept = []
-    for i in new:
-        if all(np.linalg.norm(candidates[i] - candidates[k]) > APART * nearest_A for k in kept):
-            kept.append(i)
-    kept = np.array(sorted(kept), int)
+    kept = np.flatnonzero(found[n:] > add_above)
     xyz = np.concatenate([xyz_A[old], candidates[kept]])
     occupancies = np.concatenate([occupancy[old], np.ones(len(kept))])
     return xyz, occupancies, len(kept), n - len(old)
