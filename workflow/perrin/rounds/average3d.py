@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from perrin.atoms.depth import slope, sure_slope
 from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
@@ -29,12 +30,14 @@ from perrin.imaging.lattice import (
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
+from perrin.poses.polish import polish
+from perrin.poses.relabel import segment_test
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, stretch_share
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, off_main_branch
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -60,6 +63,7 @@ CORRELATION_COLUMNS = {
 }
 JUMP = 3.6  # of the rms step: a rotation that is none of the walk's
 LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
+MAIN_FRAMES = 500  # that show the atoms of the main branch
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
@@ -203,7 +207,10 @@ def average_by_continuity(data, metal, particle, window_frames=120):
         {"first_frame": int(data.number[row]), "n_sites": int(n)}
         for row, n in zip(begins, (table > 0.5).sum(1))
     ]
-    share = stretch_share(solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A))
+    off = off_main_branch(solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A))
+    if off.mean() >= GOOD_STRETCHES:
+        solution, off = reunited(data, solution, off, lock.system, lock.a_A)
+    share = float(off.mean())
     volume = 4 / 3 * np.pi * lock.radius_A**3 / volume_per_atom(lock.system, lock.a_A)
     words = (
         f"{lock.per_frame:.0f} nats a frame on a lattice of {lock.a_A:.3f} A in a ball of {lock.radius_A:.1f} A "
@@ -211,6 +218,43 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     )
     verdict = "good" if share < GOOD_STRETCHES else "doubtful" if share < FAILED_STRETCHES else "failed"
     return solution, facts, verdict, words
+
+
+def reunited(data, solution, off, system, a_A):
+    """Frames off the main branch put on it where they belong there, by the atoms that the main branch shows.
+
+    What grew through a stretch on another branch followed that branch's shape, slightly wrong in every frame; against
+    the atoms of all the other frames it stands out.
+    off (f,) bool : of `off_main_branch`
+    returns Solution, off; as they were where no frame is won
+    """
+    K = overlap(solution.profile, solution.profile, data.pixel_A)
+    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+    main = np.flatnonzero(~off)
+    main = main[np.unique(np.linspace(0, len(main) - 1, min(MAIN_FRAMES, len(main))).astype(int))]
+    poses = solution.rotation, solution.shift_A, solution.amplitude
+    few = replace(filtered, coefficient=filtered.coefficient[main])
+    seen = [p[main] for p in poses]
+    o = nonnegative_solution(*point_equations(few, solution.xyz_A, *seen, K))
+    o = o / np.median(np.sort(o)[len(o) // 2 :])
+    there = o > 0.5
+    if there.sum() < LEAST_ATOMS:
+        return solution, off
+    atoms = solution.xyz_A[there], np.minimum(o[there], 1.2)
+    depth = sure_slope(*slope(few, atoms[0], K, *seen))
+    R, s, changed, _ = segment_test(
+        filtered, *atoms, K, *poses, data.box_A, rotation_group(system), slip_vectors(system, a_A),
+        solution.step_deg, gap=data.gap, depth=depth,
+    )  # fmt: skip
+    walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
+    R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
+    found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
+    now = off_main_branch(R, solution.step_deg, data.gap, explained(found, data.pixel_A))
+    log.info(
+        "%.1f %% of the frames off the main branch; tested against its %d atoms: %.1f %%",
+        100 * off.mean(), there.sum(), 100 * now.mean(),
+    )  # fmt: skip
+    return (found, now) if now.sum() < off.sum() else (solution, off)
 
 
 def best_stretch(data, solution, a_A, metal):

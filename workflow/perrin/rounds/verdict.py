@@ -62,7 +62,12 @@ def explained(solution, pixel_A):
 
 
 def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
-    """Share of frames off the branch that most frames are on, as far as jumps of orientation tell.
+    """Share of frames off the branch that most frames are on, see `off_main_branch`."""
+    return float(off_main_branch(rotation, step_deg, gap, ratio, longest).mean())
+
+
+def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
+    """(f,) bool, frames that are not on the branch of most frames, as far as jumps of orientation tell.
 
     The path falls into pieces between jumps. A jump beyond BRANCH_DEG changes the branch; where the path comes back,
     across a piece of at most `longest` frames, to where it would have been, the branch is the old one. A smaller jump
@@ -76,7 +81,7 @@ def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
     walk_deg = JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
     at = np.flatnonzero(turned > walk_deg) + 1
     if not len(at):
-        return 0.0
+        return np.zeros(frames, bool)
     begin, end = np.r_[0, at], np.r_[at, frames]
     limit = np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
     branch = np.r_[0, np.cumsum(turned[at - 1] > limit)]
@@ -93,7 +98,7 @@ def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
         around = np.maximum(median_filter(ratio, min(301, 2 * (frames // 2) + 1), mode="nearest"), 1e-9)
         low = np.array([np.median((ratio / around)[b:e]) < stretches.LOW for b, e in zip(begin, end)])
         off |= low & (end - begin <= longest)
-    return float((end - begin)[off].sum() / frames)
+    return np.repeat(off, end - begin)
 
 
 def solution_checks(solution, pixel_A, coverage=None, gap=None):
