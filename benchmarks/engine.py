@@ -37,7 +37,7 @@ from perrin.rounds.average3d import (  # noqa: E402
     with_atoms_beyond,
 )
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
-from perrin.rounds.verdict import OCCUPANCY_SD, overall, solution_checks  # noqa: E402
+from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
 from perrin.rounds.window3d import window_by_continuity  # noqa: E402
 from perrin.simulate.movie import simulate_movie  # noqa: E402
@@ -256,8 +256,7 @@ def run(options, seed):
         return row | {"verdict": "failed", "why": why, "total_s": lock_s}
     _, best = best_stretch(data, solution, facts["a_A"], metal)
     solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
-    if best is not None and best.occupancy.std() < OCCUPANCY_SD[0]:
-        facts |= lattice_of_atoms(best, metal.system, facts)
+    facts |= lattice_of_atoms(best, metal.system, facts)
     row |= {name: facts[name] for name in ("a_A", "radius_A")}
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]

@@ -14,7 +14,14 @@ import numpy as np
 import scipy.linalg
 
 from perrin.imaging.blobs import filter_frames, read, read_gradient
-from perrin.imaging.pairs import atom_changes, atom_overlaps, model_norms, overlap_derivatives, pair_sums
+from perrin.imaging.pairs import (
+    BLOCK,
+    atom_changes,
+    atom_overlaps,
+    model_norms,
+    overlap_derivatives,
+    pair_sums,
+)
 from perrin.imaging.profile import Profile, overlap
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
@@ -87,8 +94,8 @@ def _matrix(ux, uy, weight, R, occupancy, series, A):
         for k in range(j, n):
             sums = np.zeros(10)
             # some frames at a time, for the sums are in single precision
-            for first in range(0, frames, 1024):
-                stop = min(first + 1024, frames)
+            for first in range(0, frames, BLOCK):
+                stop = min(first + BLOCK, frames)
                 _pair_matrix(
                     ux[j][first:stop], uy[j][first:stop], ux[k][first:stop], uy[k][first:stop],
                     weight[first:stop], R[0][first:stop], R[1][first:stop], R[2][first:stop],

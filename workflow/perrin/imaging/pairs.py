@@ -293,18 +293,28 @@ def _row_changes(x, y, z, o, x0, y0, series, change):
 
 
 @numba.njit(**_FLAGS)
+def _partners(x, reach):
+    """(n, 2) first row and one past the last of the atoms within reach of each along x; x in order."""
+    rows = np.empty((len(x), 2), np.int64)
+    first, last = 0, 0
+    for a in range(len(x)):
+        while x[a] - x[first] > reach:
+            first += 1
+        while last < len(x) and x[last] - x[a] <= reach:
+            last += 1
+        rows[a, 0], rows[a, 1] = first, last
+    return rows
+
+
+@numba.njit(**_FLAGS)
 def atom_overlaps(r, occupancy, series, overlaps):
     """overlaps (n, 3): of every atom with the whole model, and the gradient of that in the atom's place."""
     atoms = np.empty((4, len(r)), np.float32)
     order = _sorted(r, occupancy, atoms)
     x, y, o = atoms[0], atoms[1], atoms[3]
-    reach = np.sqrt(series[3])
-    first, last = 0, 0
+    rows = _partners(x, np.sqrt(series[3]))
     for a in range(len(r)):
-        while x[a] - x[first] > reach:
-            first += 1
-        while last < len(r) and x[last] - x[a] <= reach:
-            last += 1
+        first, last = rows[a]
         row = _row_overlaps(x[first:last], y[first:last], o[first:last], x[a], y[a], series)
         for c in range(3):
             overlaps[order[a], c] = row[c]
@@ -317,13 +327,9 @@ def atom_changes(r, occupancy, series, changes):
     atoms = np.empty((4, len(r)), np.float32)
     order = _sorted(r, occupancy, atoms)
     x, y, z, o = atoms[0], atoms[1], atoms[2], atoms[3]
-    reach = np.sqrt(series[3])
-    first, last = 0, 0
+    rows = _partners(x, np.sqrt(series[3]))
     for a in range(len(r)):
-        while x[a] - x[first] > reach:
-            first += 1
-        while last < len(r) and x[last] - x[a] <= reach:
-            last += 1
+        first, last = rows[a]
         _row_changes(
             x[first:last], y[first:last], z[first:last], o[first:last], x[a], y[a], series, changes[order[a]]
         )

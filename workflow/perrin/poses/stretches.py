@@ -152,11 +152,10 @@ def borrow(
         filtered, xyz_A, occupancy, overlap, R[d], place[d] - box_A[f], a[d], iterations=6, images=f,
         amplitude_mean=float(np.median(a)),
     )  # fmt: skip
-    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
 
     def continuity(candidate, frame):
         near = [n for n in (frame - 1, frame + 1) if 0 <= n < frames]
-        return np.minimum(angles_between(candidate, R[near]) ** 2 / (2 * variance), 30.0).sum()
+        return _charge(candidate[None], R[near], step_deg)[0]
 
     changed = 0
     for frame in rows:
@@ -231,7 +230,6 @@ def seek(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain
     usual = median_filter(gain / level, min(301, 2 * (frames // 2) + 1), mode="nearest")
     # the likelihood ratio of a true pose is normal with variance twice its mean
     lost = usual * level - gain > LOST_SIGMAS * np.sqrt(2 * np.maximum(usual * level, 1.0))
-    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
     around = rotvec_matrices(_ball_of_turns(np.radians(np.clip(3 * step_deg, 8, WIDEST_DEG))))
     changed, asked = 0, lost.copy()
     while True:
@@ -254,17 +252,21 @@ def seek(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain
                     filtered, xyz_A, occupancy, overlap, tR, ts, ta, iterations, images=np.full(len(tR), f),
                     amplitude_mean=mean,
                 )  # fmt: skip
-                cost = sum(np.minimum(angles_between(tR, R[n]) ** 2 / (2 * variance), 30.0) for n in near)
+                cost = _charge(tR, R[near], step_deg)
                 best = np.argsort(cost - tgain, kind="stable")[:kept]
                 tR, ts, ta, tgain, cost = tR[best], ts[best], ta[best], tgain[best], cost[best]
-            old = sum(
-                np.minimum(angles_between(R[f : f + 1], R[n]) ** 2 / (2 * variance), 30.0)[0] for n in near
-            )
+            old = _charge(R[f : f + 1], R[near], step_deg)[0]
             if tgain[0] - cost[0] > gain[f] - old + 0.5:
                 R[f], s[f], a[f], gain[f] = tR[0], ts[0], ta[0], tgain[0]
                 changed += 1
                 beside = [n for n in (f - 1, f + 1) if 0 <= n < frames and not asked[n]]
                 lost[beside] = True  # they were held by a wrong pose
+
+
+def _charge(rotation, neighbours, step_deg, cap=30.0):
+    """(k,) what the turns of (k, 3, 3) against all (m, 3, 3) neighbours cost, nats, each at most `cap`."""
+    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
+    return sum(np.minimum(angles_between(rotation, n) ** 2 / (2 * variance), cap) for n in neighbours)
 
 
 def _ball_of_turns(radius, spacing=0.07):

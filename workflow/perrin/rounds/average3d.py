@@ -28,7 +28,6 @@ from perrin.imaging.lattice import (
     volume_per_atom,
 )
 from perrin.imaging.profile import Profile, overlap
-from perrin.imaging.rotations import angles_between
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
@@ -37,7 +36,7 @@ from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, off_main_branch
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, off_main_branch
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -61,7 +60,6 @@ CORRELATION_COLUMNS = {
     "amplitude_sigma": ("", "its standard error"),
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
-JUMP = 3.6  # of the rms step: a rotation that is none of the walk's
 LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
 MAIN_FRAMES = 500  # that show the atoms of the main branch
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
@@ -128,8 +126,7 @@ def average3d(
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
             solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
-            if best is not None and best.occupancy.std() < OCCUPANCY_SD[0]:
-                facts |= lattice_of_atoms(best, metal.system, facts)
+            facts |= lattice_of_atoms(best, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -265,9 +262,7 @@ def best_stretch(data, solution, a_A, metal):
     returns Frames, Solution; None in its place where no atoms come out
     """
     # within one run without a jump: beyond it the path may be on another branch
-    turned = np.degrees(angles_between(solution.rotation[1:], solution.rotation[:-1]))
-    jumps = np.flatnonzero(turned > JUMP * solution.step_deg * np.sqrt(data.gap[1:])) + 1
-    edges = np.r_[0, jumps, len(data)]
+    edges = np.r_[0, jumps(solution.rotation, solution.step_deg, data.gap), len(data)]
     if np.diff(edges).max() < LEAST_FRAMES:
         edges = np.r_[0, len(data)]
     length = min(BEST_FRAMES, np.diff(edges).max())
@@ -297,11 +292,14 @@ def best_stretch(data, solution, a_A, metal):
 def lattice_of_atoms(best, system, facts):
     """Lattice constant and radius by the atoms of a stretch, and those that the scan of the lattice had found.
 
-    Distances along the line of sight say little and count little.
+    Distances along the line of sight say little and count little. Empty where the stretch has no sure atoms; best :
+    Solution or None
 
     The scan's reflections are those of a perfect ball, broadened by its size; as scattering falls with angle, their
     maxima lie a little inside of the reflections, and the constant comes out too large by some 0.01 A.
     """
+    if best is None or not best.occupancy.std() < OCCUPANCY_SD[0]:
+        return {}
     xyz_A, view = best.xyz_A, best.rotation[:, 2]
     across = np.eye(3) - view.T @ view / len(view)
     a_A, on = fitted_constant(xyz_A, system, facts["a_A"], across)

@@ -66,6 +66,12 @@ def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
     return float(off_main_branch(rotation, step_deg, gap, ratio, longest).mean())
 
 
+def jumps(rotation, step_deg, gap):
+    """Rows before which the path turned by more than a walk does; gap (f,) : frames since the one before."""
+    turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
+    return np.flatnonzero(turned > JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
+
+
 def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
     """(f,) bool, frames that are not on the branch of most frames, as far as jumps of orientation tell.
 
@@ -79,7 +85,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
     walk_deg = JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
-    at = np.flatnonzero(turned > walk_deg) + 1
+    at = jumps(rotation, step_deg, gap)
     if not len(at):
         return np.zeros(frames, bool)
     begin, end = np.r_[0, at], np.r_[at, frames]
