@@ -1,6 +1,9 @@
 """Compiled functions give the same digits whatever was compiled or loaded from a cache before."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "workflow" / "perrin"
@@ -36,3 +39,43 @@ def test_what_kernels_call_is_inlined():
     # a parallel kernel of the same name in another module is not what is called
     own -= {("align2d", "_turn")}
     assert not own
+
+
+PROBLEM = """
+import hashlib
+import numpy as np
+from perrin.atoms.joint import covariances, free_step
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.rotations import rotvec_matrices
+from perrin.poses.polish import polish
+
+rng = np.random.default_rng(5)
+axis = np.arange(-2, 3) * 2.0
+xyz = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3) + rng.normal(0, 0.3, (125, 3))
+o, ones = rng.uniform(0.7, 1.2, 125), np.ones(24)
+R, s = rotvec_matrices(rng.normal(0, 1, (24, 3))), rng.normal(0, 0.2, (24, 2))
+profile = Profile(np.array([0.4, 0.6]), np.array([1.0, 0.5]), 0.05)
+table = overlap(profile, profile, 0.358)
+frames = rng.normal(size=(24, 48, 48)).astype(np.float32)
+filtered = filter_frames(frames, 0.358, profile)
+out = [*free_step(filtered, xyz, o, table, R, s, ones), *covariances(xyz, o, table, R, s, ones)]
+out += [*polish(filtered, xyz, o, table, R, s, ones, iterations=2, walk_deg=2.0, box_A=np.zeros((24, 2)))]
+for array in out:
+    print(hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest())
+"""
+
+
+def test_a_run_that_compiles_gives_the_digits_of_one_that_loads(tmp_path):
+    """numba optimises the body of a parallel kernel once where it compiles and twice in what it keeps: sums written so
+    that the second pass reorders them differ in the last digit (the pose matrix did, by a factor inside its products).
+    """
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PROBLEM], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert len(runs[0]) > 8
+    assert runs[0] == runs[1]

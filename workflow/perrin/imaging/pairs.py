@@ -84,7 +84,6 @@ def _block_sums(dx, dy, dz, both, series):
 def _block_matrix(dx, dy, dz, both, sx, sy, sz, series, H):
     """Add the pairs' share of the matrix to H; s: sums of two atoms' coordinates, d: differences."""
     h00 = h01 = h11 = h02 = h03 = h04 = h12 = h14 = h22 = h23 = h33 = h24 = h34 = h44 = _ZERO
-    half = np.float32(0.5)
     for p in range(len(dx)):
         x, y, z = dx[p], dy[p], dz[p]
         _, k1, k2 = overlap_derivatives(x * x + y * y, series)
@@ -94,12 +93,8 @@ def _block_matrix(dx, dy, dz, both, sx, sy, sz, series, H):
         m12 = k2 * x * y
         m22 = k1 + k2 * y * y
         X, Y, Z = sx[p], sy[p], sz[p]
-        xx, yy, zz = half * (X * X - x * x), half * (Y * Y - y * y), half * (Z * Z - z * z)  # 2 x_j x_k, ...
-        xy, xz, yz = (
-            half * (X * Y - x * y),
-            half * (X * Z - x * z),
-            half * (Y * Z - y * z),
-        )  # x_j y_k + x_k y_j
+        xx, yy, zz = X * X - x * x, Y * Y - y * y, Z * Z - z * z  # 4 x_j x_k, ...
+        xy, xz, yz = X * Y - x * y, X * Z - x * z, Y * Z - y * z  # 2 (x_j y_k + x_k y_j), ...
         h00 += m11
         h01 += m12
         h11 += m22
@@ -114,6 +109,7 @@ def _block_matrix(dx, dy, dz, both, sx, sy, sz, series, H):
         h24 += yz * m12 - xz * m22
         h34 += xz * m12 - yz * m11
         h44 += yy * m11 - _TWO * xy * m12 + xx * m22
+    half = np.float32(0.5)
     H[0, 0] += _TWO * h00
     H[0, 1] += _TWO * h01
     H[1, 1] += _TWO * h11
@@ -123,12 +119,12 @@ def _block_matrix(dx, dy, dz, both, sx, sy, sz, series, H):
     H[1, 2] += h12
     H[1, 3] -= h02
     H[1, 4] += h14
-    H[2, 2] += h22
-    H[2, 3] += h23
-    H[3, 3] += h33
-    H[2, 4] += h24
-    H[3, 4] += h34
-    H[4, 4] += h44
+    H[2, 2] += half * h22
+    H[2, 3] += half * h23
+    H[3, 3] += half * h33
+    H[2, 4] += half * h24
+    H[3, 4] += half * h34
+    H[4, 4] += half * h44
 
 
 @numba.njit(**_FLAGS)
