@@ -9,6 +9,7 @@ from perrin.imaging.profile import overlap
 from perrin.windows.evidence import assemble, blocks, collect, sum_overlaps
 from perrin.windows.lives import changes_of, thresholds
 from perrin.windows.refit import refit_poses, relax_sites
+from perrin.windows.response import linear
 from perrin.windows.solve import solve_lives
 
 K = overlap(PROFILE, PROFILE, PIXEL)
@@ -39,6 +40,7 @@ def test_ratios_are_those_of_the_images():
     images = images_of(xyz, present, rotation)
     state = evidence_of(images, xyz, rotation, present)
     state.used[:] = True
+    state.response = linear()
     filtered = high_passed(images, PIXEL, PROFILE.highpass)
     for f in range(4):
         for j in (0, 7, 20):

@@ -8,21 +8,26 @@ and the log-likelihood ratio of presence against absence of site j in frame f, a
 
     l_fj = a_f b_fj - a_f^2 (m_fj - o_fj K(0)) - a_f^2 K(0) / 2
 
+Where atoms lie over each other images are not linear, and the same ratio is taken on the curve that the movie shows
+(windows.response).
+
 Overlaps are computed when they are needed (a few million distances a second and core) and not stored: memory is
 some 20 bytes a frame and site.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numba
 import numpy as np
 
 from perrin.imaging.blobs import filter_frames, overlap_value, read
+from perrin.windows.response import Response, fit_response, linear
 
 AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wanders more slowly
 CROWDED = 2.0  # overlap with others, in units of K(0), above which intensities no longer add up
 UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
 STRETCH_FRAMES = 15
+PERSISTENCE_FRAMES = 20  # that an atom must be away, or a visitor stay, to be seen
 
 
 @dataclass
@@ -35,6 +40,8 @@ class Evidence:
     amplitude : (f,) float64
     table, dq : of the overlap K (imaging.profile.Overlap)
     used : (f,) bool, frames that count
+    response : how intensities add up
+    persistence : variance of evidence summed over some frames, over that of frames one by one: of empty sites, of atoms
     """
 
     number: np.ndarray
@@ -46,26 +53,28 @@ class Evidence:
     table: np.ndarray
     dq: float
     used: np.ndarray
+    response: Response = field(default_factory=linear)
+    persistence: tuple[float, float] = (1.0, 1.0)
 
     @property
     def information(self):
         """(f,) a^2 K(0): twice the log-likelihood that one frame gives for or against one atom on its own."""
         return np.where(self.used, np.square(self.amplitude) * self.table[0, 0], 0.0)
 
+    def intensity(self, column=slice(None)):
+        """Intensity read at sites in units of one atom's, (f, n) or (f,) of one."""
+        a = (np.maximum(self.amplitude, 1e-12) * self.table[0, 0]).astype(np.float32)
+        b = self.b[:, column]
+        return b / (a[:, None] if b.ndim > 1 else a)
+
     def ratio(self, j):
         """(f,) log-likelihood ratio of presence against absence of site j, others as they are."""
-        K0 = self.table[0, 0]
-        a = self.amplitude
-        others = self.m[:, j] - self.present[:, j] * K0
-        return np.where(self.used, a * (self.b[:, j] - a * (others + K0 / 2)), 0.0)
+        return self.information * self.response.worth(self.intensity(j), self.crowding(j))
 
     def ratios(self):
         """(f, n) float32, the same of all sites."""
-        K0 = np.float32(self.table[0, 0])
-        a = self.amplitude.astype(np.float32)[:, None]
-        out = a * (self.b - a * (self.m - self.present * K0 + K0 / 2))
-        out[~self.used] = 0
-        return out
+        others = self.m / np.float32(self.table[0, 0]) - self.present
+        return self.information[:, None].astype(np.float32) * self.response.worth(self.intensity(), others)
 
     def crowding(self, j):
         """(f,) overlap of site j with all others present, in units of K(0)."""
@@ -130,27 +139,58 @@ def sum_overlaps(evidence):
     _overlaps(evidence.u, evidence.present, evidence.table, evidence.dq, evidence.m)
 
 
-def fit_amplitude(evidence, width=AMPLITUDE_FRAMES):
-    """Amplitudes from the present atoms, averaged over some frames; mis-posed stretches cease to count.
+def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
+    """Amplitudes from the present atoms, averaged over some frames, and the response in turn with them; mis-posed
+    stretches cease to count.
 
     A stretch is mis-posed where its own fit falls short of half of what the movie's median amplitude promises.
     returns (f,) that share, averaged over 15 frames; 1 for a perfect model
     """
     c = np.einsum("fj,fj->f", evidence.present, evidence.b, dtype=np.float64)
-    squared = np.einsum("fj,fj->f", evidence.present, evidence.m, dtype=np.float64)
-    if not squared.any():
+    K0 = np.float32(evidence.table[0, 0])
+    if not evidence.present.any():
         evidence.used[:] = False
         return np.zeros(len(c))
-    local = _running(c, STRETCH_FRAMES) / np.maximum(_running(squared, STRETCH_FRAMES), 1e-12)
-    reference = float(np.median(local))
-    explained = local / reference if reference > 0 else np.zeros(len(c))
-    evidence.used[:] = explained > UNEXPLAINED
-    weight = evidence.used.astype(float)
-    top, bottom = _running(c * weight, width), _running(squared * weight, width)
-    evidence.amplitude[:] = np.where(
-        bottom > 0, np.maximum(top, 0) / np.maximum(bottom, 1e-12), max(reference, 0)
-    )
+    evidence.response = linear()
+    for turn in range(turns):
+        model = evidence.m if turn == 0 else K0 * evidence.response.expected(evidence.m / K0)
+        squared = np.einsum("fj,fj->f", evidence.present, model, dtype=np.float64)
+        local = _running(c, STRETCH_FRAMES) / np.maximum(_running(squared, STRETCH_FRAMES), 1e-12)
+        reference = float(np.median(local))
+        explained = local / reference if reference > 0 else np.zeros(len(c))
+        evidence.used[:] = explained > UNEXPLAINED
+        weight = evidence.used.astype(float)
+        top, bottom = _running(c * weight, width), _running(squared * weight, width)
+        evidence.amplitude[:] = np.where(
+            bottom > 0, np.maximum(top, 0) / np.maximum(bottom, 1e-12), max(reference, 0)
+        )
+        evidence.response = fit_response(
+            evidence.intensity(),
+            evidence.m / K0,
+            np.broadcast_to(evidence.information[:, None], evidence.b.shape),
+        )
+    evidence.persistence = _persistence(evidence)
     return explained
+
+
+def _persistence(evidence):
+    """Median over sites that never change of the variance of sums over 20 frames, empty sites and atoms apart.
+
+    Errors of poses and of the response last as long as a view does. A site's own mean is no error of that kind.
+    """
+    m = evidence.m / np.float32(evidence.table[0, 0])
+    apart = evidence.response.standardised(evidence.intensity(), m) * np.sqrt(evidence.information)[:, None]
+    found = []
+    for atom in (False, True):
+        sites = ((evidence.present > 0.5) == atom).all(0)
+        own = apart[:, sites] - apart[:, sites].mean(0)
+        starts = np.arange(0, len(own) - PERSISTENCE_FRAMES + 1, PERSISTENCE_FRAMES)
+        if len(starts) < 2 or not sites.any():
+            found.append(1.0)
+            continue
+        sums = np.add.reduceat(own[: starts[-1] + PERSISTENCE_FRAMES], starts, axis=0)
+        found.append(float(np.median(np.square(sums).mean(0) / PERSISTENCE_FRAMES)))
+    return tuple(found)
 
 
 def _running(values, width):

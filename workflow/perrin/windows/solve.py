@@ -1,6 +1,7 @@
 """The lives of all sites together: the site that gains most takes its best life, the others see it, until all rest."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,18 +35,23 @@ def solve_lives(evidence, limits, sweeps=6, refits=1):
     return explained
 
 
+def _limits(evidence, limits, ratio):
+    """The limits with the inflation that holds for a site: an atom's evidence deviates longer than an empty site's."""
+    return replace(limits, inflation=max(limits.inflation, evidence.persistence[int(ratio.sum() > 0)]))
+
+
 def _sweep(evidence, limits):
     """Give each site its best life in turn, those first that gain most; the number of sites that changed."""
     sites = evidence.present.shape[1]
     quality = np.empty(sites)
     for j in range(sites):
         ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, limits)
+        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
         quality[j] = ((path - evidence.present[:, j]) * ratio).sum()
     changed = 0
     for j in np.argsort(-quality, kind="stable"):
         ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, limits)
+        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
         if np.array_equal(path, evidence.present[:, j]):
             continue
         evidence.set_present(j, path)
@@ -89,7 +95,7 @@ def _better(evidence, limits, k, stay, j):
     gain = ((new_k - old_k) * evidence.ratio(k)).sum()
     evidence.set_present(k, new_k)
     ratio = evidence.ratio(j)
-    new_j, _ = best_life(ratio, evidence.crowding(j) > CROWDED, limits)
+    new_j, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
     gain += ((new_j - old_j) * ratio).sum()
     paid, pays = (
         sum(limits.penalty(len(changes_of(path > 0.5))) for path in paths)
