@@ -37,6 +37,11 @@ class Response:
         gain = added - without
         return (y - without - gain / 2) * gain / _read(self.scatter, others + 0.5)
 
+    def as_record(self):
+        """Dict of the overlaps, the intensities expected and the scatter, for a JSON file."""
+        curves = (linear().mean, self.mean, self.scatter)
+        return {name: np.round(c, 4).tolist() for name, c in zip(("overlap", "intensity", "scatter"), curves)}
+
     def standardised(self, y, m):
         """Deviations of intensities y from what is expected at overlaps m, for an information of 1."""
         return (y - self.expected(m)) / np.sqrt(_read(self.scatter, m))

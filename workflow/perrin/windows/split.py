@@ -92,6 +92,8 @@ def find_windows(
         "penalty_nats": least,
         "threshold_nats": inflation * limits.one,
         "nats_per_atom_and_frame": float(state.information.mean() / 2),
+        "response": state.response.as_record(),
+        "persistence": state.persistence,
         "sites": int(xyz.shape[1]),
         "frames": len(stack),
         "frames_used": int(state.used.sum()),
