@@ -47,8 +47,8 @@ def point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap):
     return b, N
 
 
-def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start=None):
-    """Minimise o' N o / 2 - b' o over o >= 0 by accelerated projected gradients (FISTA with restart).
+def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start=None, most=np.inf):
+    """Minimise o' N o / 2 - b' o over 0 <= o <= most by accelerated projected gradients (FISTA with restart).
 
     ridge : added to the diagonal, as a share of its mean; start : (n,) first guess
     """
@@ -61,7 +61,7 @@ def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start
     o = np.zeros(len(b)) if start is None else np.array(start, float)
     y, momentum = o, 1.0
     for _ in range(iterations):
-        new = np.maximum(0, y - step * (N @ y - b))
+        new = np.clip(y - step * (N @ y - b), 0, most)
         if (y - new) @ (new - o) > 0:
             momentum = 1.0
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
@@ -71,6 +71,23 @@ def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start
         if moved < tolerance * max(o.max(), 1e-12):
             break
     return o
+
+
+def bounded_solution(b, N, expected, start, halvings=8):
+    """The same where no site holds more than one atom, and all of them so many atoms as are expected.
+
+    Seen from a narrow range of directions, four atoms of a column that are too bright explain the frames as well as
+    five. What all sites hold together follows from the particle's size, and so does what one of them may hold.
+    start : (n,) the solution without a bound
+    returns o (n,), the bound
+    """
+    low, high = 0.4 * start.max(), start.max()
+    o = start
+    for _ in range(halvings):
+        most = (low + high) / 2
+        o = nonnegative_solution(b, N, start=np.minimum(o, most), most=most)
+        low, high = (most, high) if o.sum() > expected * most else (low, most)
+    return o, most
 
 
 def plateau(occupancy, expected):

@@ -16,6 +16,8 @@ from perrin.poses.polish import polish
 
 log = logging.getLogger("perrin")
 
+GREY = 0.1  # share of grey occupancies above which they are not clear
+
 
 def seed_sites(filtered, lock, profile, pixel_A, extent_A, amplitude, box_A, window=120, refine=3):
     """Sites and occupancies from the best short window.
@@ -76,8 +78,17 @@ def seed_sites(filtered, lock, profile, pixel_A, extent_A, amplitude, box_A, win
 
 
 def occupancies(filtered, points, R, s, a, K, differences, expected, start=None):
-    """Occupancies of lattice sites with their plateau at 1, the plateau, the share of grey ones."""
+    """Occupancies of lattice sites with their plateau at 1, the plateau, the share of grey ones.
+
+    Where many are grey no site may hold more than one atom, if that makes them clearer.
+    """
     b, N = sites.site_equations(filtered, points, R, s, a, K, differences)
     o = sites.nonnegative_solution(b, N, start=start)
     level = max(sites.plateau(o, expected), 1e-6)
-    return o / level, level, sites.grey_share(o / level)
+    grey = sites.grey_share(o / level)
+    if grey > GREY:
+        bounded, most = sites.bounded_solution(b, N, expected, o)
+        clearer = sites.grey_share(bounded / max(most, 1e-6))
+        if clearer < grey:
+            o, level, grey = bounded, max(most, 1e-6), clearer
+    return o / level, level, grey

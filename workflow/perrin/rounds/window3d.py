@@ -23,7 +23,7 @@ from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
 from perrin.rounds.given import window_from_model
 from perrin.rounds.refine import Solution, refine
-from perrin.rounds.seed import occupancies
+from perrin.rounds.seed import GREY, occupancies
 from perrin.rounds.verdict import LEAST_ATOMS, overall, solution_checks
 from perrin.rounds.volume import (
     coverage_of,
@@ -36,6 +36,11 @@ from perrin.rounds.volume import (
 )
 
 log = logging.getLogger("perrin")
+
+TURNS, CLEAR = (
+    8,
+    0.15,
+)  # of sites and poses before the first model: two at least, and until few sites are grey
 
 ROUND_COLUMNS = {
     "round": ("", "number of the round, from 1"),
@@ -157,7 +162,7 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     step = float(facts["step_deg"])
     options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
     o = None
-    for turn in range(2):
+    for turn in range(TURNS):
         o, level, grey = occupancies(filtered, points, R, s, a, K, differences, expected, o)
         a = a * level
         keep = o > 0.5
@@ -165,6 +170,8 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
         R, s, a, gain, sigma = polish(
             filtered, points[keep], np.minimum(o[keep], 1.2), K, R, s, a, 4, **options
         )
+        if turn > 0 and grey < GREY:
+            break
     first = Solution(R, s, a, gain, sigma, points[keep], np.minimum(o[keep], 1.2), profile, step)
     if keep.sum() < LEAST_ATOMS:
         return first, []
