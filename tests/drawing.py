@@ -69,14 +69,16 @@ def walk(frames, step_deg, rng):
 
 
 def scene(
-    frames=40, noise=1.0, amplitude=3.0, step_deg=2.5, xyz_A=None, occupancy=None, profile=None, seed=0
-):
+    frames=40, noise=1.0, amplitude=3.0, step_deg=2.5, xyz_A=None, occupancy=None, profile=None, seed=0,
+    rotation=None,
+):  # fmt: skip
     """Frames with unit noise (times `noise`) of a cluster that tumbles and drifts."""
     rng = np.random.default_rng(seed)
     xyz = cluster() if xyz_A is None else xyz_A
     o = np.ones(len(xyz)) if occupancy is None else occupancy
     profile = Profile.gaussian(0.45, 0.2) if profile is None else profile
-    rotation = walk(frames, step_deg, rng)
+    walked = walk(frames, step_deg, rng)
+    rotation = walked if rotation is None else rotation
     place = np.cumsum(0.12 * rng.normal(size=(frames, 2)), axis=0)
     box = np.rint(place / PIXEL_A) * PIXEL_A  # the box follows in whole pixels
     shift = place - box

@@ -3,10 +3,12 @@
 import drawing
 import numpy as np
 import pytest
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 
 from perrin.atoms import sites
 from perrin.imaging import lattice
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.rotations import rotvec_matrices
 
 
 def test_equations_are_sums_over_pixels(scene, filtered, pair, poses):
@@ -56,8 +58,6 @@ def test_solution_agrees_with_scipys(filtered, pair, poses):
 def test_occupied_sites_are_told_from_empty_ones(pair):
     """Would catch sites exchanged in order: the planted ones and no others are near 1, their plateau is 1."""
     scene = drawing.scene(frames=60, step_deg=9.0, seed=22)
-    from perrin.imaging.blobs import filter_frames
-
     filtered = filter_frames(scene.frames, drawing.PIXEL_A, scene.profile)
     points = lattice.sites("fcc", 3.92, 8.5)
     b, N = sites.site_equations(filtered, points, scene.rotation, scene.shift_A, scene.amplitude, pair)
@@ -72,3 +72,39 @@ def test_occupied_sites_are_told_from_empty_ones(pair):
 def test_grey_share_counts_between_a_quarter_and_three():
     """Would catch empty sites counted: two of four that are above a quarter."""
     assert sites.grey_share(np.array([0.0, 0.1, 0.3, 0.7, 0.8, 1.1])) == pytest.approx(0.5)
+
+
+def test_bounded_solution_agrees_with_scipys_and_holds_what_is_expected(filtered, pair, poses):
+    """Would catch a bound that is not kept, or one that leaves more or fewer atoms than were asked for."""
+    points = lattice.sites("fcc", 3.92, 7.0)
+    b, N = sites.site_equations(filtered, points, *poses, pair)
+    free = sites.nonnegative_solution(b, N)
+    expected = 1.1 * free.sum() / free.max()
+    found, most = sites.bounded_solution(b, N, expected, free)
+    assert found.max() <= most and found.sum() / most == pytest.approx(expected, rel=0.02)
+    ridged = N + 1e-3 * np.mean(np.diag(N)) * np.eye(len(b))
+    root = np.linalg.cholesky(ridged).T
+    oracle = lsq_linear(root, np.linalg.solve(root.T, b), (0, most), tol=1e-10).x
+    np.testing.assert_allclose(found, oracle, atol=0.03)
+
+
+def test_a_column_seen_along_itself_has_the_atoms_that_its_size_says(pair):
+    """Five atoms a column, views within some degrees of it, poses that are off: free occupancies gather on fewer."""
+    spacing, rng = 2.8, np.random.default_rng(1)
+    across = np.arange(-3, 4) * 2.8
+    columns = np.stack(np.meshgrid(across, across), -1).reshape(-1, 2)
+    columns = columns[np.hypot(*columns.T) < 7]
+    heights = spacing * np.arange(-3, 4)
+    points = np.array([[x, y, z] for x, y in columns for z in heights])
+    there = np.abs(points[:, 2]) < 2.5 * spacing
+    turns = rotvec_matrices(np.radians(rng.normal(0, [3.0, 3.0, 20.0], (150, 3))))
+    scene = drawing.scene(frames=150, xyz_A=points[there], rotation=turns, seed=24, amplitude=2.0)
+    filtered = filter_frames(scene.frames, drawing.PIXEL_A, scene.profile)
+    off = rotvec_matrices(np.radians(rng.normal(0, 1.5, (150, 3)))) @ turns
+    b, N = sites.site_equations(filtered, points, off, scene.shift_A, scene.amplitude, pair)
+    free = sites.nonnegative_solution(b, N)
+    bounded, most = sites.bounded_solution(b, N, there.sum(), free)
+    level = sites.plateau(free, there.sum())
+    wrong = [((o > 0.5) != there).sum() for o in (free / level, bounded / most)]
+    assert wrong[0] > 20 and wrong[1] == 0
+    assert sites.grey_share(bounded / most) < 0.05 < 0.3 < sites.grey_share(free / level)
