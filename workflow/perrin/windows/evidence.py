@@ -24,7 +24,6 @@ from perrin.imaging.blobs import filter_frames, overlap_value, read
 from perrin.windows.response import Response, fit_response, linear
 
 AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wanders more slowly
-CROWDED = 2.0  # overlap with others, in units of K(0), above which intensities no longer add up
 UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
 STRETCH_FRAMES = 15
 PERSISTENCE_FRAMES = 20  # that an atom must be away, or a visitor stay, to be seen

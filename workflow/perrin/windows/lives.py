@@ -44,11 +44,10 @@ def thresholds(sites, frames, false_alarm, inflation):
     return Thresholds(float(one), float(max(one, np.log(sites * max(frames, 1) / false_alarm))), inflation)
 
 
-def best_life(ratio, crowded, limits):
+def best_life(ratio, limits):
     """The most probable life of a site that pays for its changes.
 
-    ratio : (f,) l; crowded : (f,) bool, frames in which intensities do not add up: visits are not sought there
-    limits : Thresholds
+    ratio : (f,) l; limits : Thresholds
     returns path (f,) bool, gain in nats over the best life without change, less its penalty (0 without a change)
     """
     ratio = np.asarray(ratio, np.float64)
@@ -58,7 +57,7 @@ def best_life(ratio, crowded, limits):
         gain = value - limits.penalty(1)
         before = np.arange(len(ratio)) < abs(change)
         path = before if change > 0 else ~before
-    values, several = _best_paths(np.where(crowded, 0.0, ratio), MOST_CHANGES)
+    values, several = _best_paths(ratio, MOST_CHANGES)
     for k in range(MOST_CHANGES, 1, -1):
         # more changes must pay against every life with fewer, for as many as they are more
         if all(values[k] - values[fewer] > limits.penalty(k - fewer) for fewer in range(k)):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.windows.evidence import CROWDED, fit_amplitude
+from perrin.windows.evidence import fit_amplitude
 from perrin.windows.lives import best_life, changes_of, runs_of
 
 log = logging.getLogger("perrin")
@@ -46,12 +46,12 @@ def _sweep(evidence, limits):
     quality = np.empty(sites)
     for j in range(sites):
         ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
+        path, _ = best_life(ratio, _limits(evidence, limits, ratio))
         quality[j] = ((path - evidence.present[:, j]) * ratio).sum()
     changed = 0
     for j in np.argsort(-quality, kind="stable"):
         ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
+        path, _ = best_life(ratio, _limits(evidence, limits, ratio))
         if np.array_equal(path, evidence.present[:, j]):
             continue
         evidence.set_present(j, path)
@@ -95,7 +95,7 @@ def _better(evidence, limits, k, stay, j):
     gain = ((new_k - old_k) * evidence.ratio(k)).sum()
     evidence.set_present(k, new_k)
     ratio = evidence.ratio(j)
-    new_j, _ = best_life(ratio, evidence.crowding(j) > CROWDED, _limits(evidence, limits, ratio))
+    new_j, _ = best_life(ratio, _limits(evidence, limits, ratio))
     gain += ((new_j - old_j) * ratio).sum()
     paid, pays = (
         sum(limits.penalty(len(changes_of(path > 0.5))) for path in paths)
