@@ -12,9 +12,10 @@ from perrin.frames.bands import frequencies
 from perrin.progress import progress
 
 FOLDS = 4
+# compiled without fastmath, which gains nothing here: operations are fused otherwise in a kernel that was loaded
 
 
-@numba.njit(inline="always", fastmath=True)
+@numba.njit(inline="always")
 def _cubic(t):
     """Weights of four neighbours at distance t past the second (Catmull-Rom)."""
     t2 = t * t
@@ -27,7 +28,7 @@ def _cubic(t):
     )
 
 
-@numba.njit(inline="always", fastmath=True)
+@numba.njit(inline="always")
 def _sample(fine, y, x):
     """Value of a twice oversampled image (index) by cubic interpolation; 0 outside."""
     iy, ix = int(np.floor(y)), int(np.floor(x))
@@ -41,7 +42,7 @@ def _sample(fine, y, x):
     return total
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
+@numba.njit(parallel=True, cache=True)
 def _turn(fine, angles, out):
     """out[i, a] = image i turned by angles[a] about the centre."""
     n = out.shape[2]
@@ -54,7 +55,7 @@ def _turn(fine, angles, out):
                 out[i, a, iy, ix] = _sample(fine[i], 2 * (-s * x + c * y) + n, 2 * (c * x + s * y) + n)
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
+@numba.njit(parallel=True, cache=True)
 def _sum_aligned(fine, angle, shift, fold, out):
     """out[fold] += frames brought back onto their class; one row of pixels a task, frames in order."""
     n = out.shape[1]
@@ -68,7 +69,7 @@ def _sum_aligned(fine, angle, shift, fold, out):
                 )
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
+@numba.njit(parallel=True, cache=True)
 def _search(re, im, ref_re, ref_im, fold, low, high, first, column, wave_re, wave_im, out, place):
     """Best correlation of every frame over references, angles and shifts.
 
