@@ -77,8 +77,7 @@ def scene(
     xyz = cluster() if xyz_A is None else xyz_A
     o = np.ones(len(xyz)) if occupancy is None else occupancy
     profile = Profile.gaussian(0.45, 0.2) if profile is None else profile
-    walked = walk(frames, step_deg, rng)
-    rotation = walked if rotation is None else rotation
+    rotation = walk(frames, step_deg, rng) if rotation is None else rotation
     place = np.cumsum(0.12 * rng.normal(size=(frames, 2)), axis=0)
     box = np.rint(place / PIXEL_A) * PIXEL_A  # the box follows in whole pixels
     shift = place - box

@@ -88,7 +88,8 @@ def occupancies(filtered, points, R, s, a, K, differences, expected, start=None)
     grey = sites.grey_share(o / level)
     if grey > GREY:
         bounded, most = sites.bounded_solution(b, N, expected, o)
-        clearer = sites.grey_share(bounded / max(most, 1e-6))
+        most = max(most, 1e-6)
+        clearer = sites.grey_share(bounded / most)
         if clearer < grey:
-            o, level, grey = bounded, max(most, 1e-6), clearer
+            o, level, grey = bounded, most, clearer
     return o / level, level, grey

@@ -37,10 +37,7 @@ from perrin.rounds.volume import (
 
 log = logging.getLogger("perrin")
 
-TURNS, CLEAR = (
-    8,
-    0.15,
-)  # of sites and poses before the first model: two at least, and until few sites are grey
+TURNS = 8  # of sites and poses before the first model: two at least, and until few sites are grey
 
 ROUND_COLUMNS = {
     "round": ("", "number of the round, from 1"),

@@ -60,6 +60,11 @@ class Evidence:
         """(f,) a^2 K(0): twice the log-likelihood that one frame gives for or against one atom on its own."""
         return np.where(self.used, np.square(self.amplitude) * self.table[0, 0], 0.0)
 
+    @property
+    def overlap(self):
+        """(f, n) float32, overlap of every site with all that is present, in units of one atom's."""
+        return self.m / np.float32(self.table[0, 0])
+
     def intensity(self, column=slice(None)):
         """Intensity read at sites in units of one atom's, (f, n) or (f,) of one."""
         a = (np.maximum(self.amplitude, 1e-12) * self.table[0, 0]).astype(np.float32)
@@ -72,8 +77,8 @@ class Evidence:
 
     def ratios(self):
         """(f, n) float32, the same of all sites."""
-        others = self.m / np.float32(self.table[0, 0]) - self.present
-        return self.information[:, None].astype(np.float32) * self.response.worth(self.intensity(), others)
+        information = self.information[:, None].astype(np.float32)
+        return information * self.response.worth(self.intensity(), self.overlap - self.present)
 
     def crowding(self, j):
         """(f,) overlap of site j with all others present, in units of K(0)."""
@@ -150,9 +155,9 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
     if not evidence.present.any():
         evidence.used[:] = False
         return np.zeros(len(c))
-    evidence.response = linear()
+    evidence.response, overlap = linear(), evidence.overlap
     for turn in range(turns):
-        model = evidence.m if turn == 0 else K0 * evidence.response.expected(evidence.m / K0)
+        model = evidence.m if turn == 0 else K0 * evidence.response.expected(overlap)
         squared = np.einsum("fj,fj->f", evidence.present, model, dtype=np.float64)
         local = _running(c, STRETCH_FRAMES) / np.maximum(_running(squared, STRETCH_FRAMES), 1e-12)
         reference = float(np.median(local))
@@ -164,9 +169,7 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
             bottom > 0, np.maximum(top, 0) / np.maximum(bottom, 1e-12), max(reference, 0)
         )
         evidence.response = fit_response(
-            evidence.intensity(),
-            evidence.m / K0,
-            np.broadcast_to(evidence.information[:, None], evidence.b.shape),
+            evidence.intensity(), overlap, np.broadcast_to(evidence.information[:, None], overlap.shape)
         )
     evidence.persistence = _persistence(evidence)
     return explained
@@ -177,8 +180,8 @@ def _persistence(evidence):
 
     Errors of poses and of the response last as long as a view does. A site's own mean is no error of that kind.
     """
-    m = evidence.m / np.float32(evidence.table[0, 0])
-    apart = evidence.response.standardised(evidence.intensity(), m) * np.sqrt(evidence.information)[:, None]
+    apart = evidence.response.standardised(evidence.intensity(), evidence.overlap)
+    apart = apart * np.sqrt(evidence.information)[:, None]
     found = []
     for atom in (False, True):
         sites = ((evidence.present > 0.5) == atom).all(0)

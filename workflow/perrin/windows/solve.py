@@ -35,9 +35,14 @@ def solve_lives(evidence, limits, sweeps=6, refits=1):
     return explained
 
 
-def _limits(evidence, limits, ratio):
-    """The limits with the inflation that holds for a site: an atom's evidence deviates longer than an empty site's."""
-    return replace(limits, inflation=max(limits.inflation, evidence.persistence[int(ratio.sum() > 0)]))
+def _best(evidence, limits, j):
+    """Log-likelihood ratios of a site and the best life that they give it, others as they are.
+
+    An atom's evidence deviates longer than an empty site's: the inflation is that of what the site is mostly.
+    """
+    ratio = evidence.ratio(j)
+    inflation = max(limits.inflation, evidence.persistence[int(ratio.sum() > 0)])
+    return ratio, best_life(ratio, replace(limits, inflation=inflation))[0]
 
 
 def _sweep(evidence, limits):
@@ -45,13 +50,11 @@ def _sweep(evidence, limits):
     sites = evidence.present.shape[1]
     quality = np.empty(sites)
     for j in range(sites):
-        ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, _limits(evidence, limits, ratio))
+        ratio, path = _best(evidence, limits, j)
         quality[j] = ((path - evidence.present[:, j]) * ratio).sum()
     changed = 0
     for j in np.argsort(-quality, kind="stable"):
-        ratio = evidence.ratio(j)
-        path, _ = best_life(ratio, _limits(evidence, limits, ratio))
+        ratio, path = _best(evidence, limits, j)
         if np.array_equal(path, evidence.present[:, j]):
             continue
         evidence.set_present(j, path)
@@ -94,8 +97,7 @@ def _better(evidence, limits, k, stay, j):
     new_k[stay] = 0
     gain = ((new_k - old_k) * evidence.ratio(k)).sum()
     evidence.set_present(k, new_k)
-    ratio = evidence.ratio(j)
-    new_j, _ = best_life(ratio, _limits(evidence, limits, ratio))
+    ratio, new_j = _best(evidence, limits, j)
     gain += ((new_j - old_j) * ratio).sum()
     paid, pays = (
         sum(limits.penalty(len(changes_of(path > 0.5))) for path in paths)
