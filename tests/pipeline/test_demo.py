@@ -69,3 +69,15 @@ def test_nothing_is_left_to_do(demo):
     """Would catch a rule whose output looks stale as soon as it is made."""
     code, text = snakemake(demo[0], "-n")
     assert code == 0 and "Nothing to be done" in text
+
+
+def test_cores_do_not_change_a_digit(demo):
+    """Would catch sums whose order depends on the number of threads, in linear algebra first of all."""
+    results = demo[0] / "results" / "demo"
+    window = read_table(results / "segment" / "windows.tsv")["window"].iloc[1]
+    # the later stage first: what is made anew makes all that follows stale
+    for rule, path in (("window3d", f"windows/{window}/draft.csv"), ("denoise", "denoise/denoised.mrcs")):
+        before = (results / path).read_bytes()
+        code, text = snakemake(demo[0], "--cores", "1", "--forcerun", rule, "--", f"results/demo/{path}")
+        assert code == 0, text[-4000:]
+        assert "Forced execution" in text and (results / path).read_bytes() == before

@@ -22,14 +22,9 @@ REFUSED = {
     errno.EROFS: "the folder is on a file system that is read-only; work where you may write",
     errno.EACCES: "no permission; work in a folder where you may read and write",
 }
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+# linear algebra adds up in another order with every number of threads, and results would depend on --cores
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def run(job, function):
@@ -129,8 +124,8 @@ def logged(path):
 @contextmanager
 def threads(number):
     """Say to libraries that are yet to be loaded how many threads they may use."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES + BLAS_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)) | dict.fromkeys(BLAS_VARIABLES, "1"))
     try:
         yield
     finally:
@@ -143,12 +138,12 @@ def threads(number):
 
 @contextmanager
 def limited(number):
-    """Hold BLAS, OpenMP and numba, as they are loaded now, and scipy's FFT to `number` threads."""
+    """Hold OpenMP and numba, as they are loaded now, and scipy's FFT to `number` threads, BLAS to one."""
     import scipy.fft
     from threadpoolctl import threadpool_limits
 
     with ExitStack() as stack:
-        stack.enter_context(threadpool_limits(limits=number))
+        stack.enter_context(threadpool_limits(limits={"openmp": number, "blas": 1}))
         stack.enter_context(scipy.fft.set_workers(number))
         if numba := sys.modules.get("numba"):
             stack.callback(numba.set_num_threads, numba.get_num_threads())
