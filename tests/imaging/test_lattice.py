@@ -77,6 +77,21 @@ def test_rotations_and_inversion_leave_the_sites(system, a_A):
 
 
 @systems
+def test_branches_are_all_ways_to_lay_the_lattice_upon_itself(system, a_A):
+    """Would catch hcp's screw axes being left out, which images cannot tell from rotations, or a wrong half of c."""
+    rotations, slips = lattice.branches(system, a_A)
+    assert len(rotations) == (12 if system == "hcp" else 24)
+    tree = cKDTree(lattice.sites(system, a_A, 6 * a_A))
+    near = lattice.sites(system, a_A, 3 * a_A)
+    proper = lattice.rotation_group(system)
+    for rotation in rotations:
+        lies = [tree.query(near @ rotation.T + slip)[0].max() < 1e-6 for slip in slips]
+        simple = np.abs(proper - rotation).max((1, 2)).min() < 1e-9
+        assert lies[0] == simple and any(lies)
+        assert sum(lies) == (len(lattice.slip_vectors(system, a_A)) if simple else 2)
+
+
+@systems
 def test_slips_are_translations_of_the_lattice(system, a_A):
     """Would catch vectors between the two atoms of hcp's cell, which are no translations; zero comes first."""
     slips = lattice.slip_vectors(system, a_A)

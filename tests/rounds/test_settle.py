@@ -1,4 +1,4 @@
-"""A lattice path settled on a ball of atoms: slips undone and orientations refined before any atom is known."""
+"""A lattice path settled on its own shape: slips undone and orientations refined before any atom is known."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -8,6 +8,7 @@ from perrin.imaging.lattice import sites, slip_vectors
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, quaternions
 from perrin.rounds.lock import LatticeLock
+from perrin.rounds.seed import sites_around
 from perrin.rounds.settle import settle
 from perrin.simulate.images import PLAIN, simulate_boxes
 
@@ -15,7 +16,7 @@ PIXEL, A_A, FRAMES = 0.358, 3.92, 120
 
 
 def test_slips_and_the_grid_s_error_go_away():
-    """Would catch slips that stay, a hand that turns round, and a ball that pulls the path off the lattice."""
+    """Would catch slips that stay, a hand that turns round, and a shape that pulls the path off the lattice."""
     rng = np.random.default_rng(11)
     xyz = sites("fcc", A_A, 7.4)
     xyz = xyz[xyz @ [0.6, 0.64, 0.48] < 5.0]  # a cap is missing
@@ -36,7 +37,8 @@ def test_slips_and_the_grid_s_error_go_away():
     )  # fmt: skip
     profile = Profile.gaussian(0.45, 0.2)
     filtered, pair = filter_frames(images, PIXEL, profile), overlap(profile, profile, PIXEL)
-    settled, amplitude = settle(filtered, lock, pair, 1.6, np.zeros((FRAMES, 2)))
+    around = sites_around(lock, 9.0)
+    settled, amplitude, _ = settle(filtered, lock, around, pair, 1.6, np.zeros((FRAMES, 2)))
     angle = np.degrees(angles_between(settled.rotation, rotation))
     apart = np.linalg.norm(settled.shift_A - shift, axis=1)
     assert np.median(np.degrees(angles_between(off, rotation))) > 1.8

@@ -6,10 +6,33 @@
 N depends on the lattice vector between two sites only, of which there are a few thousand.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from perrin.imaging.blobs import read
 from perrin.imaging.pairs import vector_overlaps
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Lattice sites among which a particle's atoms are sought.
+
+    xyz_A (n, 3); differences : their `difference_table`; expected : number of atoms, about
+    """
+
+    xyz_A: np.ndarray
+    differences: tuple
+    expected: float
+
+    @classmethod
+    def of(cls, xyz_A, expected):
+        return cls(xyz_A, difference_table(xyz_A), expected)
+
+    def take(self, rows):
+        """Some of the sites, with as many atoms expected."""
+        vectors, index = self.differences
+        return Sites(self.xyz_A[rows], (vectors, index[np.ix_(rows, rows)]), self.expected)
 
 
 def difference_table(xyz_A):

@@ -64,6 +64,26 @@ def rotation_group(system):
     return Rotation.create_group("D3" if system == "hcp" else "O").as_matrix()
 
 
+def pattern_group(system):
+    """(g, 3, 3) rotations that leave the lattice as it is but for a shift: 24 for cubic systems, 12 (D6) for hcp.
+
+    Half of hcp's are screw axes, with half of c. An image tells none of them apart, for its shift is free.
+    """
+    return Rotation.create_group("D6" if system == "hcp" else "O").as_matrix()
+
+
+def branches(system, a_A, c_over_a=IDEAL_C_OVER_A):
+    """What may be wrong about a pose by its lattice alone: rotations (g, 3, 3), and slips (m, 3) with zero first.
+
+    Not every pair of a rotation and a slip is a symmetry: about a screw axis it takes half of c.
+    """
+    slips = slip_vectors(system, a_A)
+    if system == "hcp":
+        half = np.array([0, 0, a_A * c_over_a / 2])
+        slips = np.r_[slips, [half, -half]]
+    return pattern_group(system), slips
+
+
 def reflections(system, a_A, k_max, c_over_a=IDEAL_C_OVER_A):
     """The allowed reflections with |G| < k_max (1/angstrom), half of each pair, ordered by shell."""
     vectors = cell(system, a_A, c_over_a)

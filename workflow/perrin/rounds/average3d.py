@@ -21,10 +21,9 @@ from perrin.files.records import Atoms
 from perrin.files.tables import write_table
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import (
+    branches,
     fitted_constant,
     nearest_distance,
-    rotation_group,
-    slip_vectors,
     volume_per_atom,
 )
 from perrin.imaging.profile import Profile, overlap
@@ -240,7 +239,7 @@ def reunited(data, solution, off, system, a_A):
     atoms = solution.xyz_A[there], np.minimum(o[there], 1.2)
     depth = sure_slope(*slope(few, atoms[0], K, *seen))
     R, s, changed, _ = segment_test(
-        filtered, *atoms, K, *poses, data.box_A, rotation_group(system), slip_vectors(system, a_A),
+        filtered, *atoms, K, *poses, data.box_A, *branches(system, a_A),
         solution.step_deg, gap=data.gap, depth=depth,
     )  # fmt: skip
     walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
@@ -342,7 +341,7 @@ def with_atoms_beyond(data, solution, best, system, a_A):
     # twice: branches are tested at the beginning, and only a model that has both domains can tell them
     for rounds in (4, 2):
         start, _ = refine(
-            data.images, data.pixel_A, start, data.box_A, rotation_group(system), slip_vectors(system, a_A), nearest_A,
+            data.images, data.pixel_A, start, data.box_A, *branches(system, a_A), nearest_A,
             rounds, data.gap,
         )  # fmt: skip
     return _joined(solution, start, nearest_A)

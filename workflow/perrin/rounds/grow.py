@@ -22,7 +22,7 @@ from perrin.poses.stretches import mend
 from perrin.progress import progress
 from perrin.rounds.lock import WIDTH_A, atom_amplitude
 from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg
-from perrin.rounds.seed import occupancies, seed_sites
+from perrin.rounds.seed import occupancies, seed_sites, sites_around
 from perrin.rounds.settle import settle
 
 log = logging.getLogger("perrin")
@@ -32,7 +32,6 @@ MEMORY = 120  # frames behind the frontier from which the local occupancies are 
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
 JUMP_CAP = 100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
-ROUND = 1.2  # times the ball's radius: what reaches further is no ball (round ones 1.14 at most, 1:1:2 1.26)
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 PRESENT = 0.5  # of the plateau: a site that holds an atom
 
@@ -48,8 +47,7 @@ class Path:
         self.gain, self.sigma = np.zeros(len(box_A)), np.zeros(len(box_A))
         self.step_deg = lock.step_deg
         self.slope = np.zeros((2, len(box_A)))  # of the depth term, in frames whose branch is settled
-        self.group = lattice.rotation_group(lock.system)
-        self.slips = lattice.slip_vectors(lock.system, lock.a_A)
+        self.branches = lattice.branches(lock.system, lock.a_A)
 
     def frames(self, first, stop):
         """Filtered frames of a stretch, and the slice."""
@@ -63,7 +61,7 @@ class Path:
         level = np.full(stop - first, np.median(self.amplitude[part]))
         R, s, changed, _ = segment_test(
             few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], level, self.box_A[part],
-            self.group, self.slips, self.step_deg, gap=self.gap[part], held=held, angle_cap=JUMP_CAP,
+            *self.branches, self.step_deg, gap=self.gap[part], held=held, angle_cap=JUMP_CAP,
             depth=depth,
         )  # fmt: skip
         self.rotation[part], self.shift_A[part] = R, s
@@ -112,12 +110,10 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     filtered = filter_frames(frames, pixel_A, profile)
     K = overlap(profile, profile, pixel_A)
     start = atom_amplitude(lock) * float(raw.value(0.0))
-    if extent_A < ROUND * lock.radius_A:
-        lock, a = settle(filtered, lock, K, start, box_A, gap)
-        start = float(np.median(a))
-    first, level, (sites, differences, expected) = seed_sites(
-        filtered, lock, profile, pixel_A, extent_A, start, box_A, window
-    )
+    around = sites_around(lock, extent_A)
+    lock, a, around = settle(filtered, lock, around, K, start, box_A, gap)
+    first, level = seed_sites(filtered, lock, around, profile, pixel_A, float(np.median(a)), box_A, window)
+    sites = around.xyz_A
     path = Path(filtered, lock, level, box_A, gap)
     count = len(frames)
     low, high = first, min(first + window, count)
@@ -135,8 +131,8 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
             rows = np.unique(np.concatenate([beside[j] for j in np.flatnonzero(before > FAINT)]))
         few, part = path.frames(begin, stop)
         found, level, _ = occupancies(
-            few, sites[rows], path.rotation[part], path.shift_A[part], path.amplitude[part], K,
-            (differences[0], differences[1][np.ix_(rows, rows)]), expected, None if before is None else before[rows],
+            few, around.take(rows), path.rotation[part], path.shift_A[part], path.amplitude[part], K,
+            None if before is None else before[rows],
         )  # fmt: skip
         path.amplitude[part] *= level
         o = np.zeros(len(sites))

@@ -123,7 +123,7 @@ def scan_lattice(frames, pixel_A, system, a_A, radius_A, gap, step_deg=2.5, spre
     a_A, radius_A : where to look, within spread (relative) and a factor of 1.5
     returns a_A, radius_A, list of the points tried
     """
-    group = lattice.rotation_group(system)
+    group = lattice.pattern_group(system)
     grid = orientation_grid(group, 4.0, max(3.4 * step_deg / np.sqrt(3), 8.8))
     tried = []
     near = None
@@ -198,7 +198,7 @@ def _path(data, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg):
 
     Its amplitudes, alpha and step are those that the path itself shows.
     """
-    group = lattice.rotation_group(system)
+    group = lattice.pattern_group(system)
     reflections, reach = reflections_of(system, a_A), _reach(system, a_A)
     grid = _grid(system, grid_deg, max(3.4 * step_deg / np.sqrt(3), 2.2 * grid_deg))
 
@@ -237,7 +237,7 @@ def _path(data, system, a_A, radius_A, amplitudes, alpha, step_deg, grid_deg):
 
 @lru_cache(maxsize=2)
 def _grid(system, grid_deg, reach_deg):
-    return orientation_grid(lattice.rotation_group(system), grid_deg, reach_deg)
+    return orientation_grid(lattice.pattern_group(system), grid_deg, reach_deg)
 
 
 def lock_lattice(

@@ -1,8 +1,11 @@
-"""The lattice path settled on a ball of atoms, before any atom is known.
+"""The lattice path settled on the particle's shape, before any atom is known.
 
-A path on a grid of orientations is off by the grid's step, and its shifts have slipped by lattice vectors in a fifth
-of the frames: the lattice itself cannot tell. A ball of its sites can: its edge is where the particle's is, about,
-and it is as smooth a model for polishing as the particle itself. It has no hand, so flips remain.
+A path on a grid of orientations is off by the grid's step, its shifts have slipped by lattice vectors in a fifth of
+the frames, and stretches of it are lost where a ball explains an uneven particle badly. Occupancies of lattice sites
+from all frames of such a path are no atoms yet: they blend copies of the particle that are a lattice vector apart. But
+they reach as far as the particle does in every direction, most frames agree on where it is, and the others follow:
+a shape as smooth a model for polishing as a ball, and one for elongated and flat particles too. It hardly tells hands,
+so flips remain.
 """
 
 import logging
@@ -10,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perrin.atoms.sites import nonnegative_solution, plateau, site_equations
 from perrin.imaging import lattice
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
@@ -19,22 +23,28 @@ from perrin.rounds.refine import measured_step_deg
 log = logging.getLogger("perrin")
 
 NO_TURN = np.eye(3)[None]
+FAINT = 0.15  # of the plateau: sites below it are no part of the shape
+MOST = 1.2  # of the plateau: what one site counts at most
 
 
-def settle(filtered, lock, overlap, amplitude, box_A, gap=None, turns=2):
-    """Poses of a lattice path refined against a ball of sites, slips undone, stretches between jumps tracked anew.
+def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None, turns=3):
+    """Poses of a lattice path refined against its own shape, slips undone, stretches between jumps tracked anew.
 
-    filtered : Filtered frames; overlap : Overlap of the same profile; amplitude : of one atom in it
-    box_A (f, 2) : absolute place of the boxes; gap (f,) : frames since the one before
-    returns the lock with these poses, and the amplitude (f,)
+    filtered : Filtered frames; around : Sites that are asked; overlap : Overlap of the profile
+    amplitude : of one atom in it; box_A (f, 2) : absolute place of the boxes; gap (f,) : frames since the one before
+    returns the lock with these poses, the amplitude (f,), around with the number of atoms that the shape holds
     """
-    ball = lattice.sites(lock.system, lock.a_A, lock.radius_A, lock.offset_A)
     slips = lattice.slip_vectors(lock.system, lock.a_A)
-    ones = np.ones(len(ball))
     R, s, a = lock.rotation, lock.shift_A, np.full(len(lock.rotation), float(amplitude))
-    step = lock.step_deg
-    model = ball, ones, overlap
+    step, o = lock.step_deg, None
     for _ in range(turns):
+        o = nonnegative_solution(
+            *site_equations(filtered, around.xyz_A, R, s, a, overlap, around.differences), start=o
+        )
+        level = max(plateau(o, around.expected), 1e-6)
+        o, a = o / level, a * level
+        there = o > FAINT
+        model = around.xyz_A[there], np.minimum(o[there], MOST), overlap
         R, s, slipped, _ = segment_test(
             filtered, *model, R, s, a, box_A, NO_TURN, slips, step, gap=gap, half_turn=False
         )
@@ -43,7 +53,10 @@ def settle(filtered, lock, overlap, amplitude, box_A, gap=None, turns=2):
         R, s, a, gain, lent = borrow(filtered, *model, R, s, a, gain, box_A, step)
         R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, step, low_runs="none")
         log.info(
-            "ball of %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches tracked anew, "
-            "step %.2f deg, %.1f nats a frame", len(ball), 100 * slipped.mean(), lent, mended, step, gain.mean(),
+            "shape of %.0f atoms on %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches "
+            "tracked anew, step %.2f deg, %.1f nats a frame", model[1].sum(), there.sum(), 100 * slipped.mean(), lent,
+            mended, step, gain.mean(),
         )  # fmt: skip
-    return replace(lock, rotation=R, shift_A=s, step_deg=step), a
+    # a ball within an elongated particle holds fewer atoms than the particle
+    around = replace(around, expected=max(around.expected, float(model[1].sum())))
+    return replace(lock, rotation=R, shift_A=s, step_deg=step), a, around

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.atoms.sites import difference_table
+from perrin.atoms.sites import Sites
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
@@ -153,14 +153,13 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     near = np.linalg.norm(points[:, None] - around_A, axis=2).min(1) < 1.1 * spacing
     points = points[near]
     expected = 4 / 3 * np.pi * float(facts["radius_A"]) ** 3 / crystal.volume_per_atom(system, a_A)
-    expected = min(expected, len(around_A))
-    differences = difference_table(points)
+    asked = Sites.of(points, min(expected, len(around_A)))
     R, s, a = matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude)
     step = float(facts["step_deg"])
     options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
     o = None
     for turn in range(TURNS):
-        o, level, grey = occupancies(filtered, points, R, s, a, K, differences, expected, o)
+        o, level, grey = occupancies(filtered, asked, R, s, a, K, o)
         a = a * level
         keep = o > 0.5
         log.info("lattice sites %d: %d occupied, grey share %.2f", turn + 1, keep.sum(), grey)
@@ -173,8 +172,8 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     if keep.sum() < LEAST_ATOMS:
         return first, []
     return refine(
-        data.images, data.pixel_A, first, data.box_A, crystal.rotation_group(system),
-        crystal.slip_vectors(system, a_A), spacing, n_rounds, data.gap, thorough=True,
+        data.images, data.pixel_A, first, data.box_A, *crystal.branches(system, a_A), spacing, n_rounds,
+        data.gap, thorough=True,
     )  # fmt: skip
 
 
