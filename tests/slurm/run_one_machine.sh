@@ -2,8 +2,19 @@
 # Run a small workflow of perrin through profiles/slurm on a Slurm that this script starts on this machine.
 # Where it cannot (not root, packages slurm-wlm and munge missing, a Slurm of its own already there) it says why and
 # ends with 0. Needs snakemake and its Slurm plugin on PATH. With --kill the node's slurmd is killed (SIGKILL) while a
-# job runs, and started again: the workflow has to end well nevertheless.
+# job runs, and started again: the workflow has to end well nevertheless. With --demo it is the whole demo, to its
+# report, and not the first stages on as small a movie as they take.
 set -uo pipefail
+kill_slurmd=
+config=('demo={state_frames: 60}')
+target=results/demo/denoise/denoised.mrcs
+for option in "$@"; do
+  case $option in
+    --kill) kill_slurmd=yes ;;
+    --demo) config=('demo={}') target=results/report/index.html ;;
+    *) echo "unknown option $option; known are --kill and --demo"; exit 2 ;;
+  esac
+done
 home=$(cd "$(dirname "$0")/../.." && pwd)
 skip() { echo "skipped: $1"; exit 0; }
 [ "$(id -u)" = 0 ] || skip "a Slurm can only be started by root"
@@ -19,6 +30,8 @@ scratch=$(mktemp -d)
 chmod 755 "$scratch"
 mkdir "$scratch/state" "$scratch/spool" "$scratch/run"
 host=$(hostname -s)
+# nproc says 1 where OMP_NUM_THREADS is 1: jobs of two threads would wait for ever
+cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 cat >"$scratch/slurm.conf" <<CONF
 ClusterName=one
@@ -39,14 +52,16 @@ SlurmdLogFile=$scratch/slurmd.log
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-NodeName=$host CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$host CPUs=$cpus RealMemory=$memory State=UNKNOWN
 PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 # jobs on the node do not inherit SLURM_CONF, so that the file has to be where Slurm looks for it
 mkdir -p /etc/slurm && cp "$scratch/slurm.conf" /etc/slurm/slurm.conf
 
 munge_pid=
-stop() { # the daemons that were started here, by their ids
+workflow=
+stop() { # what was started here, by its ids
+  [ -n "$workflow" ] && kill -KILL "$workflow" 2>/dev/null
   for file in slurmd slurmctld; do [ -f "$scratch/$file.pid" ] && kill "$(cat "$scratch/$file.pid")" 2>/dev/null; done
   [ -n "$munge_pid" ] && kill "$munge_pid" 2>/dev/null
   sleep 1
@@ -66,15 +81,15 @@ slurmctld && slurmd || { cat "$scratch"/*.log; echo "FAILED: Slurm does not star
 for _ in $(seq 30); do sinfo -h -o %T 2>/dev/null | grep -q idle && break; sleep 1; done
 sinfo -h -o %T | grep -q idle || { cat "$scratch"/*.log; echo "FAILED: the node does not come up"; exit 1; }
 
-# as small a movie as the stages take, up to the denoised frames
 cd "$scratch/run" || exit 1
+begun=$SECONDS
 snakemake --snakefile "$home/Snakefile" --profile "$home/profiles/slurm" --directory "$scratch/run" \
   --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 3 \
   --latency-wait 20 --default-resources slurm_account=none runtime=10 mem_mb=1000 \
-  --set-threads denoise="$(nproc)" average3d="$(nproc)" window3d="$(nproc)" \
-  --config 'demo={state_frames: 60}' -- results/demo/denoise/denoised.mrcs &
+  --max-threads "$cpus" \
+  --config "${config[@]}" -- "$target" &
 workflow=$!
-if [ "${1:-}" = --kill ]; then
+if [ -n "$kill_slurmd" ]; then
   for _ in $(seq 600); do
     running=$(squeue -h -t R -o %i | head -1)
     [ -n "$running" ] && break
@@ -88,9 +103,11 @@ if [ "${1:-}" = --kill ]; then
 fi
 wait $workflow
 code=$?
-if [ $code != 0 ] || [ ! -s results/demo/denoise/denoised.mrcs ]; then
+workflow=
+if [ $code != 0 ] || [ ! -s "$target" ]; then
   cat logs/demo/*.log .snakemake/slurm_logs/*/*.log 2>/dev/null | tail -50
   echo "FAILED: the workflow did not end well on Slurm (exit code $code)"
   exit 1
 fi
-echo "passed: $(ls logs/demo/*.log | wc -l) stages ran as Slurm jobs"
+jobs=$(grep -oh 'submitted with SLURM jobid [0-9]*' .snakemake/log/*.log | sort -u | wc -l)
+echo "passed: $(find logs -name '*.log' | wc -l) stages ran as $jobs Slurm jobs in $((SECONDS - begun)) s"

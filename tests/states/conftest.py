@@ -17,10 +17,10 @@ COORDINATES = SHARED / "data/coordinates"
 def measured():
     """A function name -> (n, 3) of a measured or shared model; skips where they are absent."""
 
-    def read(name):
+    def read(name, columns=("x_A", "y_A", "z_A")):
         path = COORDINATES / f"{name}.csv"
         if not path.is_file():
             pytest.skip("the shared coordinate files are not beside this checkout")
-        return pd.read_csv(path)[["x_A", "y_A", "z_A"]].to_numpy()
+        return pd.read_csv(path)[list(columns)].to_numpy()
 
     return read

@@ -113,6 +113,15 @@ def test_measured_models(measured):
     assert cn.mean() == pytest.approx(9.2576, abs=5e-5)
 
 
+def test_first_peak_of_the_radial_distribution_holds_the_neighbours():
+    """Would catch pairs counted once, or a g(r) that is no ratio: the first peak's area is the mean coordination."""
+    xyz, volume = sphere(27) * A / 2, A**3 / 4
+    r, g = neighbours.radial_distribution(xyz, volume, width_A=0.06)
+    shell = r < CUT
+    area = (4 * np.pi * r**2 * g / volume)[shell].sum() * (r[1] - r[0])
+    assert area == pytest.approx(coordination.coordination_numbers(xyz, CUT).mean(), rel=0.005)
+
+
 def test_fraction_variants():
     """Would catch the variants exchanged: the authors leave out numbers of a single atom, and those outside 3 to 13."""
     cn = [2, 2, 5, 5, 9, 9, 9, 12, 14, 14]

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from clusters import octahedron, shuffled, sphere
+from scipy.spatial.distance import pdist
 
+from perrin.imaging import lattice
 from perrin.states import coordination, crystallinity, depth_profile, surface
 from perrin.states.lattice_fit import fit_lattice
 
@@ -118,9 +120,32 @@ def test_shell_populations_as_the_authors(measured):
     assert crystallinity.ks_shell_populations(octahedron(9) * A / 2, "fcc", A)[2] == pytest.approx(
         0.174, abs=6e-4
     )
-    first, second = crystallinity.shell_percentages(sphere(27) * A / 2, sphere(27) * A / 2)
+    xyz = sphere(27) * A / 2
+    distance, number = crystallinity.lattice_distances(xyz, "fcc", A)
+    first, second = crystallinity.shell_percentages(crystallinity.pair_counts(xyz), distance, number)
     assert len(first) == 37
     assert np.allclose(first, second)
+
+
+@pytest.mark.parametrize("system, a", [("fcc", A), ("bcc", 2.8665), ("hcp", 2.5071)])
+def test_pairs_are_counted_as_one_by_one(system, a):
+    """Would catch a pair lost between pieces, a site off the grid, or lags that wrap around: all distances, by hand."""
+    xyz = lattice.sites(system, a, 9.0, [0.3, 0.1, 0.2])
+    every = pdist(xyz)
+    value, count = np.unique(every.round(7), return_counts=True)
+    distance, number = crystallinity.lattice_distances(xyz, system, a)
+    assert np.allclose(distance, value, atol=2e-7) and (number == count).all()
+    moved = xyz + np.random.default_rng(0).normal(0, 0.2, xyz.shape)
+    steps = np.rint(pdist(moved) / crystallinity.STEP_A).astype(int)
+    found = crystallinity.pair_counts(moved, at_once=5 * len(moved))
+    assert (found == np.bincount(steps, minlength=len(found))).all()
+
+
+def test_long_particles_get_no_pair_scores():
+    """Would catch a ball as wide as a rod is long, whose millions of atoms fill the memory."""
+    rod = lattice.sites("fcc", A, 5.0)
+    rod = np.concatenate([rod + [0, 0, 12 * A * k] for k in range(8)])
+    assert np.isnan(crystallinity.pair_scores(rod, "fcc", A)).all()
 
 
 def score(xyz):

@@ -121,10 +121,9 @@ def describe(
     }
 
     scores = {"coherence": coherent}
-    scores["ks_shells"], shells_low, shells_high = crystallinity.ks_shell_populations(
+    scores["ks_distances"], ks_D, scores["ks_shells"], shells_low, shells_high = crystallinity.pair_scores(
         xyz, metal.system, a_bulk
     )
-    scores["ks_distances"], ks_D = crystallinity.ks_all_pairs(xyz, metal.system, a_bulk)
     bulk_cn = FIRST_SHELL_ATOMS[metal.system]
     depths = depth_profile.all_depths(xyz, cn, depth_A, bulk_cn) if n >= MIN_ATOMS else {}
     if "plateau" in depths:

@@ -42,10 +42,12 @@ def shell_midpoint(system, a_A):
     return 0.5 * (lattice.nearest_distance(system, a_A) + SECOND_SHELL[system] * a_A)
 
 
-def radial_distribution(xyz, reach_A=8.0, step_A=0.02, width_A=0.1):
-    """(r_A, g): number of pairs per distance over that of a uniform cloud, smoothed by a Gaussian of width_A.
+def radial_distribution(xyz, volume_A3, reach_A=8.0, step_A=0.02, width_A=0.1):
+    """(r_A, g): atoms at a distance from an atom over those of a uniform cloud, smoothed by a Gaussian of width_A.
 
-    Not corrected for the particle's finite size: a slow fall with r, which no first minimum minds.
+    volume_A3 : an atom's volume in the cloud, that of the bulk. Not corrected for the particle's finite size: a slow
+    fall with r, which no first minimum minds. The area of the first peak, times 4 pi r^2 over the volume, is the mean
+    coordination.
     """
     edges = np.arange(0, reach_A + step_A, step_A)
     r = 0.5 * (edges[1:] + edges[:-1])
@@ -54,7 +56,7 @@ def radial_distribution(xyz, reach_A=8.0, step_A=0.02, width_A=0.1):
     counts = np.histogram(distance, edges)[0].astype(float)
     kernel = np.exp(-0.5 * (np.arange(-5 * width_A, 5 * width_A + step_A, step_A) / width_A) ** 2)
     smooth = np.convolve(counts, kernel / kernel.sum(), mode="same")
-    return r, smooth / (4 * np.pi * r**2 * step_A * max(len(xyz), 1))
+    return r, 2 * smooth * volume_A3 / (4 * np.pi * r**2 * step_A * max(len(xyz), 1))
 
 
 def radial_minimum(xyz, first_A, second_A):
@@ -63,7 +65,7 @@ def radial_minimum(xyz, first_A, second_A):
     first_A, second_A : the shells' expected distances. Where the distribution is flat between them (perfect lattices
     leave it empty), the middle of its lowest stretch.
     """
-    r, g = radial_distribution(xyz)
+    r, g = radial_distribution(xyz, 1.0)
     inside = (r > first_A + 0.2 * (second_A - first_A)) & (r < second_A - 0.1 * (second_A - first_A))
     low = g[inside] <= g[inside].min() + 1e-3 * g.max()
     return float(r[inside][low].mean())

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from perrin.files.coordinates import read_coordinates
 from perrin.files.elements import element as look_up
 from perrin.files.errors import InputError
+from perrin.imaging import lattice
 from perrin.states import neighbours, order
 from perrin.states.describe import describe
 from perrin.states.lattice_fit import MIN_ATOMS
@@ -116,7 +117,8 @@ def _facts(atoms, metal, name, state, per_atom, fit):
     offset = np.linalg.norm(xyz - xyz.mean(0), axis=1)
     cut, pair = state["cn_cutoff_A"], neighbours.pairs(xyz, state["cn_cutoff_A"])
     bond = np.linalg.norm(xyz[pair[:, 0]] - xyz[pair[:, 1]], axis=1)
-    r, g = neighbours.radial_distribution(xyz)
+    volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a or lattice.IDEAL_C_OVER_A)
+    r, g = neighbours.radial_distribution(xyz, volume)
     first_minimum = neighbours.radial_minimum(
         xyz, 2 * metal.radius_A, neighbours.SECOND_SHELL[metal.system] * metal.lattice_A
     )
@@ -217,7 +219,10 @@ def _warnings(state, metal, fit):
             "every strain by as much"
         )
     if not np.isfinite(state["crystallinity_ks_shells"]):
-        found.append("the Kolmogorov-Smirnov scores compare all pairs of atoms and are left out for so many")
+        found.append(
+            "the Kolmogorov-Smirnov scores compare all pairs of atoms with those of a ball as wide as the particle, and "
+            "are left out for so many"
+        )
     if fit.fits and not np.isfinite(state["mean_radial_strain_published_pct"]):
         found.append("the published strains go over all pairs of atoms and are left out for so many")
     return found
