@@ -105,6 +105,25 @@ def test_vacancies_are_found():
     assert np.abs(found[:, None] - want).max(2).min(1).max() < 1e-6
 
 
+@pytest.mark.parametrize("system, a", [("fcc", A0), ("bcc", 2.8665), ("hcp", 2.5071)])
+@pytest.mark.parametrize("radius_A", [7.0, 9.5, 13.0])
+def test_perfect_balls_have_no_vacancies(system, a, radius_A):
+    """Would catch a second shell counted as the first, which makes places at a bcc surface vacancies."""
+    for centre in np.random.default_rng(1).uniform(-a, a, (3, 3)):
+        xyz = lattice.sites(system, a, radius_A, centre)
+        fit = fit_lattice(xyz, system, a)
+        assert len(vacancies(xyz, fit)) == 0
+        inside = np.argmin(np.linalg.norm(xyz - centre, axis=1))
+        assert (
+            len(
+                vacancies(
+                    np.delete(xyz, inside, axis=0), fit_lattice(np.delete(xyz, inside, axis=0), system, a)
+                )
+            )
+            == 1
+        )
+
+
 def test_measured_model(measured):
     """Would catch a fit that is exact on ideal clusters only: constants published for the measured model."""
     fit = fit_lattice(measured("kang2025_stage1"), "fcc", 3.912)

@@ -187,6 +187,17 @@ def test_other_hands_and_glasses_are_answered():
     assert any("no strain" in sentence for sentence in facts["warnings"])
 
 
+def test_what_does_not_hang_together_is_said():
+    """Would catch two particles in one file, or an atom in the void, taken for one particle without a word."""
+    xyz = sphere(18) * A / 2
+    assert not any("hang together" in w for w in particle_of(platinum(xyz)).facts["warnings"])
+    for more in ([[60.0, 0, 0]], xyz[:20] + [60, 0, 0]):
+        facts = particle_of(platinum(np.r_[xyz, more])).facts
+        assert any(
+            f"only 177 of the atoms hang together, the other {len(more)} " in w for w in facts["warnings"]
+        )
+
+
 def test_files_of_turned_particles_give_the_same_json(tmp_path):
     """Would catch any number of the JSON that hangs on how the file turns or lists its atoms."""
     rng = np.random.default_rng(2)

@@ -198,14 +198,20 @@ def _facts(atoms, metal, name, state, per_atom, fit):
         },
         "sigma_A": state["mean_sigma_A"],
         "sigma_source": state["sigma_source"],
-        "warnings": _warnings(state, metal, fit),
+        "warnings": _warnings(state, metal, fit, neighbours.components(len(atoms), pair)),
         "perrin": VERSION,
     }  # fmt: skip
 
 
-def _warnings(state, metal, fit):
-    """Sentences on what should not be taken at face value."""
+def _warnings(state, metal, fit, groups):
+    """Sentences on what should not be taken at face value; groups : atoms that neighbours join, lone ones left out."""
     found = []
+    largest = max(map(len, groups), default=0)
+    if largest < state["n_atoms"]:
+        found.append(
+            f"only {largest} of the atoms hang together, the other {state['n_atoms'] - largest:.0f} touch none of "
+            "them: every number here is of all together"
+        )
     if state["min_nearest_A"] < CLOSE * 2 * metal.radius_A:
         found.append(
             f"two atoms are {state['min_nearest_A']:.2f} A apart, in bulk {metal.symbol} {2 * metal.radius_A:.2f} A: "
@@ -220,8 +226,8 @@ def _warnings(state, metal, fit):
         )
     if not np.isfinite(state["crystallinity_ks_shells"]):
         found.append(
-            "the Kolmogorov-Smirnov scores compare all pairs of atoms with those of a ball as wide as the particle, and "
-            "are left out for so many"
+            "the Kolmogorov-Smirnov scores compare all pairs of atoms with those of a ball as wide as the particle, "
+            "and are left out for so many"
         )
     if fit.fits and not np.isfinite(state["mean_radial_strain_published_pct"]):
         found.append("the published strains go over all pairs of atoms and are left out for so many")

@@ -5,6 +5,7 @@ from scipy.spatial import cKDTree
 
 from perrin.imaging import lattice
 from perrin.states.lattice_fit import BASIS, lattice_sites, nearest_site
+from perrin.states.neighbours import shell_midpoint
 
 CROWDED = {
     "fcc": 8,
@@ -39,7 +40,9 @@ def empty_sites(fit, xyz, min_neighbours):
     tree = cKDTree(xyz)
     free = tree.query(point)[0] > 0.5 * nearest
     candidate, point = candidate[real & free], point[real & free]
-    crowd = np.array([len(c) for c in tree.query_ball_point(point, 1.2 * nearest)], dtype=int)
+    # in bcc the second shell is only 1.15 times as far as the first
+    reach = min(1.2 * nearest, shell_midpoint(fit.system, fit.a_A))
+    crowd = np.array([len(c) for c in tree.query_ball_point(point, reach)], dtype=int)
     return candidate[crowd >= min_neighbours]
 
 
