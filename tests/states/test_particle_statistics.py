@@ -187,6 +187,16 @@ def test_other_hands_and_glasses_are_answered():
     assert any("no strain" in sentence for sentence in facts["warnings"])
 
 
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path):
+    """Would catch `stats FILE --json - | head` that ends in a complaint."""
+    path = plain_xyz(tmp_path / "p.xyz", sphere(10) * A / 2)
+    command = f"{sys.executable} -m perrin stats {path} --json - | true"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT / "workflow", capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_does_not_hang_together_is_said():
     """Would catch two particles in one file, or an atom in the void, taken for one particle without a word."""
     xyz = sphere(18) * A / 2
