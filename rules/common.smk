@@ -16,8 +16,8 @@ from perrin.settings import complete, digest, read_schema, read_sheet, seed_of
 
 
 def here_or_home(path):
-    """The file in the working directory, or else the one that comes with perrin."""
-    return path if Path(path).exists() else str(ROOT / path)
+    """The file in the working directory, or else the one that comes with perrin; as named where there is neither."""
+    return path if Path(path).exists() or not (ROOT / path).exists() else str(ROOT / path)
 
 
 configfile: here_or_home("config/config.yaml")

@@ -14,6 +14,7 @@ addEventListener("load", () => setTimeout(() => {
   const press = (key) => canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
   const said = () => box.querySelector(".picked").textContent;
   const found = { width: innerWidth, wide: document.documentElement.scrollWidth, colours: ink() };
+  found.narrow = [...document.querySelectorAll("dt")].filter((t) => t.offsetParent && t.clientWidth < 80).map((t) => t.textContent);
   found.drawn = [...document.querySelectorAll(".viewer")].map((b) => +b.dataset.drawn);
   const frame = canvas.getBoundingClientRect();
   const at = { clientX: frame.left + frame.width / 2, clientY: frame.top + frame.height / 2, pointerId: 1, bubbles: true };

@@ -114,6 +114,7 @@ def write_window(folder, window, xyz, rng, verdict):
     check = {"name": "atoms alike in both halves", "value": 0.98, "limit": 0.9, "verdict": verdict}
     write_json(here / "model.json", {"verdict": verdict, "why": why, "n_atoms": n, "frames": 290, "box_px": BOX,
                "pixel_A": PIXEL, "bound_A": 0.07, "halves": {"matched_share": 0.98, "rmsd_A": 0.11},
+               "hand": {"verdict": "undetermined", "nats_per_frame": -0.049, "nats_per_frame_sigma": 0.11},
                "injected": None, "checks": [check]})  # fmt: skip
     statistics(
         atoms=here / "atoms.csv", model_json=here / "model.json", atoms_stats=here / "atoms_stats.csv",

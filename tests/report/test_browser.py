@@ -32,6 +32,12 @@ def test_page_fits_its_width(seen):
         assert view["wide"] <= width
 
 
+def test_names_of_numbers_are_read_in_words(seen):
+    """Would catch a column that long values press together, so that names stand letter below letter on a phone."""
+    for view in seen[0].values():
+        assert view["narrow"] == []
+
+
 def test_atoms_are_drawn(seen):
     """Would catch a blank view, atoms left out, or a window that failed and is drawn nevertheless."""
     for view in seen[0].values():
