@@ -37,6 +37,29 @@ def test_stack_is_a_valid_stack_of_images(tmp_path, mean):
     np.testing.assert_array_equal(read_stack(path, 290), images[290:])
 
 
+def test_half_precision_is_half_as_large_and_read_as_such(tmp_path):
+    """Would catch another mode than other programs expect, integers changed, rounding beyond 11 bits, or infinities."""
+    images, path = noise(7, 6, 8), tmp_path / "half.mrcs"
+    images[0] = np.arange(-24, 24).reshape(6, 8)
+    with stack_writer(path, images.shape, 0.358, "float16") as stack:
+        stack.append(images)
+    assert valid(path) and path.stat().st_size == 1024 + images.size * 2
+    with mrcfile.open(path) as mrc:
+        assert mrc.header.mode == 12 and mrc.data.dtype == np.float16
+    found = read_stack(path)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[0], images[0])
+    np.testing.assert_allclose(found, images, rtol=2.0**-11, atol=1e-7)
+    counts = np.linspace(-2048, 2048, 48).round().reshape(1, 6, 8)
+    with stack_writer(tmp_path / "counts.mrcs", counts.shape, 0.358, "float16") as stack:
+        stack.append(counts)
+    np.testing.assert_array_equal(read_stack(tmp_path / "counts.mrcs"), counts)
+    refused = pytest.raises(InputError, match="65504; set stored to float32")
+    with refused, stack_writer(path, (1, 4, 4), 0.358, "float16") as stack:
+        stack.append(np.full((4, 4), 7e4))
+    np.testing.assert_array_equal(read_stack(path), found)
+
+
 def test_same_images_give_the_same_bytes(tmp_path):
     """Would catch a date or random bytes in the header, which make every rerun look like a change."""
     for name in ("a.mrcs", "b.mrcs"):

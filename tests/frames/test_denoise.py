@@ -62,6 +62,16 @@ def test_halves_do_not_know_of_each_other(tmp_path, ball, method):
     assert set(table["part"]) == {0, 1}
 
 
+def test_half_precision_is_what_was_asked_for(tmp_path, ball):
+    """Would catch a setting that reaches no file, or that changes what is stored beyond its rounding."""
+    frames = ball[0][:20]
+    exact = run(tmp_path, frames, method="off")[0]
+    size = (tmp_path / "denoised.mrcs").stat().st_size
+    half = run(tmp_path, frames, method="off", stored="float16")[0]
+    assert 2 * ((tmp_path / "denoised.mrcs").stat().st_size - 1024) == size - 1024
+    np.testing.assert_allclose(half, exact, rtol=2.0**-11, atol=1e-7)
+
+
 def test_the_same_seed_gives_the_same_result(tmp_path, ball):
     """Catches random starts that do not come from the seed."""
     first, _ = run(tmp_path, ball[0], method="exact")

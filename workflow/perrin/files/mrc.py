@@ -83,8 +83,8 @@ def read_header(path):
     )
 
 
-def header_bytes(shape, pixel_A, stack, statistics=UNKNOWN_STATISTICS):
-    """The 1024 bytes of an MRC2014 header for float32 data, little-endian.
+def header_bytes(shape, pixel_A, stack, statistics=UNKNOWN_STATISTICS, stored="float32"):
+    """The 1024 bytes of an MRC2014 header for float32 or float16 data, little-endian.
 
     shape : (n, y, x)
     pixel_A : voxel size on every axis, angstrom
@@ -96,7 +96,7 @@ def header_bytes(shape, pixel_A, stack, statistics=UNKNOWN_STATISTICS):
     header = np.zeros((), dtype=HEADER_DTYPE.newbyteorder("<")).view(np.recarray)
     sections, rows, columns = shape
     header.nx, header.ny, header.nz = columns, rows, sections
-    header.mode = 2
+    header.mode = {"float32": 2, "float16": 12}[stored]
     header.mx, header.my, header.mz = columns, rows, 1 if stack else sections
     header.cella = (columns * pixel_A, rows * pixel_A, (1 if stack else sections) * pixel_A)
     header.cellb = (90, 90, 90)

@@ -1,4 +1,4 @@
-"""Stacks of images: MRC, mode 2, ISPG 0, one box per frame."""
+"""Stacks of images: MRC, mode 2 (float32) or 12 (float16), ISPG 0, one box per frame."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +18,10 @@ def write_stack(path, images, pixel_A):
 
 
 @contextmanager
-def stack_writer(path, shape, pixel_A):
+def stack_writer(path, shape, pixel_A, stored="float32"):
     """Context manager that writes a stack of known shape (n, y, x) piece by piece; memory is one piece.
+
+    stored : float32, or float16: half the size, values to 0.05 %, integers up to 2048 exactly; InputError beyond 65504.
 
     Yields an object with append(images), images (m, y, x) or (y, x). The file appears when the block ends
     and all n images have come; any error, or another number of images, leaves nothing.
@@ -28,13 +30,15 @@ def stack_writer(path, shape, pixel_A):
     if len(shape) != 3:
         raise ValueError(f"a stack has three axes (n, y, x), not {shape}")
     with whole(path) as temporary, open(temporary, "r+b") as file:
-        file.write(mrc.header_bytes(shape, pixel_A, stack=True))
-        pieces = _Pieces(file, shape)
+        file.write(mrc.header_bytes(shape, pixel_A, stack=True, stored=stored))
+        pieces = _Pieces(path, file, shape, stored)
         yield pieces
         if pieces.count != shape[0]:
             raise ValueError(f"{path}: {pieces.count} images came, {shape[0]} were announced")
         file.seek(0)
-        file.write(mrc.header_bytes(shape, pixel_A, stack=True, statistics=pieces.statistics()))
+        file.write(
+            mrc.header_bytes(shape, pixel_A, stack=True, statistics=pieces.statistics(), stored=stored)
+        )
 
 
 def read_stack(path, first=None, stop=None):
@@ -66,8 +70,9 @@ def _header(path):
 class _Pieces:
     """The open stack: writes images one after the other and keeps the sums for the header's statistics."""
 
-    def __init__(self, file, shape):
-        self.file, self.shape, self.count = file, shape, 0
+    def __init__(self, path, file, shape, stored):
+        self.path, self.file, self.shape, self.count = path, file, shape, 0
+        self.dtype = np.dtype({"float32": "<f4", "float16": "<f2"}[stored])
         self.least, self.most, self.sum, self.squares = np.inf, -np.inf, 0.0, 0.0
 
     def append(self, images):
@@ -76,6 +81,12 @@ class _Pieces:
         images = images.reshape(-1, *images.shape[-2:])
         if images.shape[1:] != self.shape[1:] or self.count + len(images) > self.shape[0]:
             raise ValueError(f"{self.count} + {images.shape} images do not fit a stack of shape {self.shape}")
+        if self.dtype.itemsize == 2 and images.size and np.abs(images).max() > np.finfo(self.dtype).max:
+            raise InputError(
+                f"{self.path}: values up to {np.abs(images).max():.6g} do not fit into float16, which ends at 65504; "
+                "set stored to float32"
+            )
+        images = images.astype(self.dtype, copy=False)
         images.tofile(self.file)
         self.count += len(images)
         if images.size:

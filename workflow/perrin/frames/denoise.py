@@ -54,10 +54,11 @@ def denoise(
     highest_A1,
     time_reach_frames,
     seed,
+    stored="float32",
 ):
     """Denoise a stack of frames.
 
-    clean : mrcs, noise 1; denoised : mrcs; components : csv
+    clean : mrcs, noise 1; denoised : mrcs, float32 or float16 as stored says; components : csv
     method : one of METHODS (`kpca`, `shrinkage`); n_components : of the kernel methods, at most frames - 1
     halves : denoise two halves of the frames apart (blocks of half_block_frames by turns), so that
     they stay independent
@@ -109,7 +110,7 @@ def denoise(
                 }
             )
         )
-    with stack_writer(denoised, (count, n, n), pixel_A) as out:
+    with stack_writer(denoised, (count, n, n), pixel_A, stored) as out:
         for a in range(0, count, 256):
             out.append(frames[a : a + 256])
     write_table(components, pd.concat(tables, ignore_index=True), COLUMNS)

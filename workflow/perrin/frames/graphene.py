@@ -130,6 +130,7 @@ def subtract_graphene(
     slow_background_A,
     hole_half_width_A1,
     noise,
+    stored="float32",
     background_csv=None,
 ):
     """Take the background that stands still, and the slow one, off the boxes; bring the noise to 1.
@@ -137,7 +138,8 @@ def subtract_graphene(
     particle : boxes of counts times sign (mrcs); tracks : csv with box_x_px, box_y_px; spectrum : npz with
     mean_field (blocks, y, x) counts, field_corner (blocks, 2) its first pixel's x and y (absent: 0), block_first
     (blocks,), sign, extent_A (radius of the particle)
-    clean : mrcs, float32, white noise of unit variance outside the lattice bands; sheets : csv, a row per block
+    clean : mrcs, white noise of unit variance outside the lattice bands, float32 or float16 as stored says
+    sheets : csv, a row per block
     method : one of METHODS; slow_background_A : period in angstrom beyond which the background is slow;
     background_csv : optional output, csv with a row per frame (FRAME_COLUMNS), by which classes2d knows frames
     out of focus
@@ -153,14 +155,14 @@ def subtract_graphene(
         raise InputError(
             f"{tracks} has {len(table)} rows for {count} boxes in {particle}; track the movie again"
         )
-    with np.load(spectrum) as stored:
-        mean_field = np.asarray(stored["mean_field"], np.float32)
-        first = np.atleast_1d(stored["block_first"]).astype(int)
+    with np.load(spectrum) as of_track:
+        mean_field = np.asarray(of_track["mean_field"], np.float32)
+        first = np.atleast_1d(of_track["block_first"]).astype(int)
         field_corner = np.zeros((len(first), 2), int)
-        if "field_corner" in stored:
-            field_corner = stored["field_corner"]
-        sign = float(stored["sign"])
-        extent_A = float(stored["extent_A"]) if "extent_A" in stored else np.nan
+        if "field_corner" in of_track:
+            field_corner = of_track["field_corner"]
+        sign = float(of_track["sign"])
+        extent_A = float(of_track["extent_A"]) if "extent_A" in of_track else np.nan
     if not np.isfinite(extent_A) or extent_A <= 0:
         extent_A = n * pixel_A / 4
     first = first - first[0]
@@ -213,7 +215,7 @@ def subtract_graphene(
     guarded = np.zeros((blocks, 2))
     share, error = np.empty(count), np.empty(count)
     surroundings = np.hypot(*(np.indices((n, n)) - n // 2)) * pixel_A > min(extent_A, 0.35 * n * pixel_A)
-    with stack_writer(clean, (count, n, n), pixel_A) as out:
+    with stack_writer(clean, (count, n, n), pixel_A, stored) as out:
         for rows in progress(chunks, "chunks of frames cleaned"):
             raw, field = residual(rows, False)
             images = residual(rows, True)[0] if clean_static else raw.copy()

@@ -50,6 +50,7 @@ def track(
     walk_px=None,
     shadow=True,
     smoother="total_variation",
+    stored="float32",
     together=None,
 ):
     """Follow the particle through the movie and cut its boxes, in one pass and bounded memory.
@@ -65,7 +66,8 @@ def track(
     a multiple of 16; first_frame, last_frame : both included, None: all
     first_frames : frames in which the particle is looked for; block_frames : frames that share a static field
     walk_px : rms step per axis and frame, None: measured; shadow : use low-resolution contrast where there is any
-    smoother : of the picture of the field, total_variation or quadratic
+    smoother : of the picture of the field, total_variation or quadratic; stored : numbers of particle, float32 or
+    float16
     together : folder of track_together, which has followed this particle with others of its movie; None: by itself
     Raises InputError where the movie cannot be tracked.
     """
@@ -89,6 +91,7 @@ def track(
         "walk_px": walk_px,
         "shadow": shadow,
         "smoother": smoother,
+        "stored": stored,
     }
     source = open_movie(movie)
     asks = tracker(source, outputs, asked, {})

@@ -81,10 +81,12 @@ def tracker(source, outputs, asked, seen_first):
             seen_first[key] = shown_average(path.picture, asked["smoother"])
         return seen_first[key]
 
-    return first, _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture)
+    return first, _written(
+        path, blocks, outputs, name, first, pixel_A, sign, source, picture, asked["stored"]
+    )
 
 
-def _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture):
+def _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture, stored):
     """Let the blocks of a particle come, and write its files; passes on what they want of the movie."""
     count, corners, reply = len(path.place), [], None
     with ExitStack() as stacks:
@@ -100,7 +102,7 @@ def _written(path, blocks, outputs, name, first, pixel_A, sign, source, picture)
             _, counts, offset, place = block
             if stack is None:  # not before the size of the box is known
                 shape = (count, path.box_px, path.box_px)
-                stack = stacks.enter_context(stack_writer(outputs["particle"], shape, pixel_A))
+                stack = stacks.enter_context(stack_writer(outputs["particle"], shape, pixel_A, stored))
             corner = np.rint(place).astype(int) - path.box_px // 2
             corners.append(corner)
             for i in range(0, len(counts), PIECE):
