@@ -25,9 +25,11 @@ log = logging.getLogger("perrin")
 NO_TURN = np.eye(3)[None]
 FAINT = 0.15  # of the plateau: sites below it are no part of the shape
 MOST = 1.2  # of the plateau: what one site counts at most
+TURNS = 12  # at most; round particles take three, the ends of elongated ones come out by and by
+RISE = 1.003  # of the log-likelihood: a turn that wins less is the last
 
 
-def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None, turns=3):
+def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None):
     """Poses of a lattice path refined against its own shape, slips undone, stretches between jumps tracked anew.
 
     filtered : Filtered frames; around : Sites that are asked; overlap : Overlap of the profile
@@ -36,8 +38,8 @@ def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None, turns=3)
     """
     slips = lattice.slip_vectors(lock.system, lock.a_A)
     R, s, a = lock.rotation, lock.shift_A, np.full(len(lock.rotation), float(amplitude))
-    step, o = lock.step_deg, None
-    for _ in range(turns):
+    step, o, before = lock.step_deg, None, 0.0
+    for turn in range(TURNS):
         o = nonnegative_solution(
             *site_equations(filtered, around.xyz_A, R, s, a, overlap, around.differences), start=o
         )
@@ -51,12 +53,17 @@ def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None, turns=3)
         R, s, a, gain, sigma = polish(filtered, *model, R, s, a, 4, walk_deg=step, box_A=box_A, gap=gap)
         step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.8, 9.0))
         R, s, a, gain, lent = borrow(filtered, *model, R, s, a, gain, box_A, step)
-        R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, step, low_runs="none")
+        rises, mended = gain.mean() > RISE * before, 0
+        if turn == 0 or not rises:  # the dearest step; a shape that has settled tells stretches best
+            R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, step, low_runs="none")
         log.info(
             "shape of %.0f atoms on %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches "
             "tracked anew, step %.2f deg, %.1f nats a frame", model[1].sum(), there.sum(), 100 * slipped.mean(), lent,
             mended, step, gain.mean(),
         )  # fmt: skip
+        before = gain.mean()
+        if not (rises or mended):
+            break
     # a ball within an elongated particle holds fewer atoms than the particle
     around = replace(around, expected=max(around.expected, float(model[1].sum())))
     return replace(lock, rotation=R, shift_A=s, step_deg=step), a, around
