@@ -30,13 +30,9 @@ from perrin.imaging.grids import HALF_TURN  # noqa: E402
 from perrin.imaging.lattice import fitted_constant, nearest_distance, rotation_group, sites, volume_per_atom  # noqa: E402
 from perrin.imaging.rotations import angles_between  # noqa: E402
 from perrin.rounds import model as stage_model  # noqa: E402
-from perrin.rounds.average3d import (  # noqa: E402
-    average_by_continuity,
-    best_stretch,
-    lattice_of_atoms,
-    with_atoms_beyond,
-)
+from perrin.rounds.average3d import average_by_continuity, lattice_of_atoms  # noqa: E402
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
+from perrin.rounds.reunite import best_stretch, with_atoms_beyond  # noqa: E402
 from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
 from perrin.rounds.window3d import window_by_continuity  # noqa: E402
@@ -254,7 +250,7 @@ def run(options, seed):
     row["lock_share"], row["lock_deg"], *_ = consistent(solution.rotation, true_R, group)
     if verdict == "failed":
         return row | {"verdict": "failed", "why": why, "total_s": lock_s}
-    _, best = best_stretch(data, solution, facts["a_A"], metal)
+    _, best = best_stretch(data, solution, facts["a_A"], metal.system)
     solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
     facts |= lattice_of_atoms(best, metal.system, facts)
     row |= {name: facts[name] for name in ("a_A", "radius_A")}

@@ -8,10 +8,7 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from perrin.atoms.depth import slope, sure_slope
-from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
@@ -19,23 +16,16 @@ from perrin.files.errors import InputError
 from perrin.files.models import write_atoms
 from perrin.files.records import Atoms
 from perrin.files.tables import write_table
-from perrin.imaging.blobs import filter_frames
-from perrin.imaging.lattice import (
-    branches,
-    fitted_constant,
-    nearest_distance,
-    volume_per_atom,
-)
-from perrin.imaging.profile import Profile, overlap
+from perrin.imaging.lattice import fitted_constant, volume_per_atom
+from perrin.imaging.profile import Profile
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
-from perrin.poses.polish import polish
-from perrin.poses.relabel import segment_test
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
-from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored, refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, off_main_branch
+from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
+from perrin.rounds.reunite import best_stretch, regrown, reunited, with_atoms_beyond
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, off_main_branch
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -59,11 +49,6 @@ CORRELATION_COLUMNS = {
     "amplitude_sigma": ("", "its standard error"),
     "gain": ("", "log-likelihood of the frame above that of an empty one, nats"),
 }
-LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
-MAIN_FRAMES = 500  # that show the atoms of the main branch
-BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
-DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
-BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
 FAINT = 0.1  # mean occupancy below which a site is not listed
 LEAST_NATS = 12.0  # a frame: an empty field gives 1.5, the weakest locked particles 40
 GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
@@ -120,7 +105,7 @@ def average3d(
         if facts["method"] == "start_model":  # refined already, and of no lattice
             few, best = data, present(solution)
         else:
-            few, best = best_stretch(data, solution, facts["a_A"], metal)
+            few, best = best_stretch(data, solution, facts["a_A"], metal.system)
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
@@ -206,6 +191,8 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     off = off_main_branch(solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A))
     if off.mean() >= GOOD_STRETCHES:
         solution, off = reunited(data, solution, off, lock.system, lock.a_A)
+    if off.mean() >= GOOD_STRETCHES:
+        solution, off = regrown(data, solution, off, lock.system, lock.a_A)
     share = float(off.mean())
     volume = 4 / 3 * np.pi * lock.radius_A**3 / volume_per_atom(lock.system, lock.a_A)
     words = (
@@ -214,78 +201,6 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     )
     verdict = "good" if share < GOOD_STRETCHES else "doubtful" if share < FAILED_STRETCHES else "failed"
     return solution, facts, verdict, words
-
-
-def reunited(data, solution, off, system, a_A):
-    """Frames off the main branch put on it where they belong there, by the atoms that the main branch shows.
-
-    What grew through a stretch on another branch followed that branch's shape, slightly wrong in every frame; against
-    the atoms of all the other frames it stands out.
-    off (f,) bool : of `off_main_branch`
-    returns Solution, off; as they were where no frame is won
-    """
-    K = overlap(solution.profile, solution.profile, data.pixel_A)
-    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
-    main = np.flatnonzero(~off)
-    main = main[np.unique(np.linspace(0, len(main) - 1, min(MAIN_FRAMES, len(main))).astype(int))]
-    poses = solution.rotation, solution.shift_A, solution.amplitude
-    few = replace(filtered, coefficient=filtered.coefficient[main])
-    seen = [p[main] for p in poses]
-    o = nonnegative_solution(*point_equations(few, solution.xyz_A, *seen, K))
-    o = o / np.median(np.sort(o)[len(o) // 2 :])
-    there = o > 0.5
-    if there.sum() < LEAST_ATOMS:
-        return solution, off
-    atoms = solution.xyz_A[there], np.minimum(o[there], 1.2)
-    depth = sure_slope(*slope(few, atoms[0], K, *seen))
-    R, s, changed, _ = segment_test(
-        filtered, *atoms, K, *poses, data.box_A, *branches(system, a_A),
-        solution.step_deg, gap=data.gap, depth=depth,
-    )  # fmt: skip
-    walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
-    R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
-    found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
-    now = off_main_branch(R, solution.step_deg, data.gap, explained(found, data.pixel_A))
-    log.info(
-        "%.1f %% of the frames off the main branch; tested against its %d atoms: %.1f %%",
-        100 * off.mean(), there.sum(), 100 * now.mean(),
-    )  # fmt: skip
-    return (found, now) if now.sum() < off.sum() else (solution, off)
-
-
-def best_stretch(data, solution, a_A, metal):
-    """The stretch whose frames the poses explain best, with atoms, profile and poses refined there.
-
-    Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from, and they
-    leave out what does not continue the lattice: the other domain of a twin grows here.
-    returns Frames, Solution; None in its place where no atoms come out
-    """
-    # within one run without a jump: beyond it the path may be on another branch
-    edges = np.r_[0, jumps(solution.rotation, solution.step_deg, data.gap), len(data)]
-    if np.diff(edges).max() < LEAST_FRAMES:
-        edges = np.r_[0, len(data)]
-    length = min(BEST_FRAMES, np.diff(edges).max())
-    smooth = np.convolve(solution.gain, np.ones(length), "valid")
-    first, run = np.arange(len(smooth)), np.searchsorted(edges, np.arange(len(data)), "right")
-    whole = run[first] == run[first + length - 1]
-    first = int(np.argmax(np.where(whole, smooth, -np.inf)))
-    part = slice(first, first + length)
-    few, some = data.take(part), rows_of(solution, part)
-    nearest = nearest_distance(metal.system, a_A)
-    around = some.xyz_A
-    K = overlap(some.profile, some.profile, data.pixel_A)
-    filtered = filter_frames(few.images, data.pixel_A, some.profile)
-    o = nonnegative_solution(
-        *point_equations(filtered, around, some.rotation, some.shift_A, some.amplitude, K)
-    )
-    there = o > 0.5 * np.median(np.sort(o)[len(o) // 2 :])
-    if there.sum() < LEAST_ATOMS:
-        return few, None
-    start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
-    refined, _ = refine(
-        few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
-    )
-    return few, refined
 
 
 def lattice_of_atoms(best, system, facts):
@@ -320,42 +235,6 @@ def hand_of_stretch(few, refined, metal, polarity):
     found["first_frame"], found["last_frame"] = int(few.number[0]), int(few.number[-1])
     log.info("hand: %s", found)
     return found
-
-
-def with_atoms_beyond(data, solution, best, system, a_A):
-    """The solution with the atoms that lie on none of its sites.
-
-    best : Solution of the best stretch, or None. Where many of its atoms are off the lattice, the particle has another
-    domain: poses and atoms of all frames are then refined together, and what was on the lattice at any time stays.
-    """
-    if best is None or not len(solution.xyz_A):
-        return solution
-    nearest_A = nearest_distance(system, a_A)
-    whole = _joined(best, solution, nearest_A)
-    beyond = len(whole.xyz_A) - len(solution.xyz_A)
-    log.info("%d atoms of the best stretch lie off the sites of the lattice", beyond)
-    if beyond < DOMAIN * len(best.xyz_A):
-        return whole
-    often = whole.occupancy > 0.5
-    start = replace(whole, xyz_A=whole.xyz_A[often], occupancy=np.minimum(whole.occupancy[often], 1.2))
-    # twice: branches are tested at the beginning, and only a model that has both domains can tell them
-    for rounds in (4, 2):
-        start, _ = refine(
-            data.images, data.pixel_A, start, data.box_A, *branches(system, a_A), nearest_A,
-            rounds, data.gap,
-        )  # fmt: skip
-    return _joined(solution, start, nearest_A)
-
-
-def _joined(more, solution, nearest_A):
-    """A solution with the atoms of another that lie on none of its own."""
-    apart, _ = cKDTree(solution.xyz_A).query(more.xyz_A)
-    beyond = apart > BEYOND * nearest_A
-    return replace(
-        solution,
-        xyz_A=np.concatenate([solution.xyz_A, more.xyz_A[beyond]]),
-        occupancy=np.concatenate([solution.occupancy, more.occupancy[beyond]]),
-    )
 
 
 def _nothing(lock, data):

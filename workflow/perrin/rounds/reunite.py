@@ -1,0 +1,169 @@
+"""What a path grown from the lattice lacks: frames that belong on its main branch, atoms that lie off the lattice.
+
+A particle of two domains, or with a fault, is half of it on a lattice. Its best stretch shows all of it: there atoms
+are refined wherever the frames have them, and from there the others are judged.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from perrin.atoms.depth import slope, sure_slope
+from perrin.atoms.sites import nonnegative_solution, point_equations
+from perrin.imaging.blobs import filter_frames
+from perrin.imaging.lattice import branches, nearest_distance
+from perrin.imaging.profile import overlap
+from perrin.poses.polish import polish
+from perrin.poses.relabel import segment_test
+from perrin.rounds.refine import refine, rows_of
+from perrin.rounds.verdict import LEAST_ATOMS, explained, jumps, off_main_branch
+
+log = logging.getLogger("perrin")
+
+LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
+MAIN_FRAMES = 500  # that show the atoms of the main branch
+BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
+DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
+BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
+
+
+def best_stretch(data, solution, a_A, system):
+    """The stretch whose frames the poses explain best, with atoms, profile and poses refined there.
+
+    Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from, and they
+    leave out what does not continue the lattice: the other domain of a twin grows here.
+    returns Frames, Solution; None in its place where no atoms come out
+    """
+    # within one run without a jump: beyond it the path may be on another branch
+    edges = np.r_[0, jumps(solution.rotation, solution.step_deg, data.gap), len(data)]
+    if np.diff(edges).max() < LEAST_FRAMES:
+        edges = np.r_[0, len(data)]
+    length = min(BEST_FRAMES, np.diff(edges).max())
+    smooth = np.convolve(solution.gain, np.ones(length), "valid")
+    first, run = np.arange(len(smooth)), np.searchsorted(edges, np.arange(len(data)), "right")
+    whole = run[first] == run[first + length - 1]
+    first = int(np.argmax(np.where(whole, smooth, -np.inf)))
+    part = slice(first, first + length)
+    few, some = data.take(part), rows_of(solution, part)
+    nearest = nearest_distance(system, a_A)
+    around = some.xyz_A
+    K = overlap(some.profile, some.profile, data.pixel_A)
+    filtered = filter_frames(few.images, data.pixel_A, some.profile)
+    o = nonnegative_solution(
+        *point_equations(filtered, around, some.rotation, some.shift_A, some.amplitude, K)
+    )
+    there = o > 0.5 * np.median(np.sort(o)[len(o) // 2 :])
+    if there.sum() < LEAST_ATOMS:
+        return few, None
+    start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
+    refined, _ = refine(
+        few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
+    )
+    return few, refined
+
+
+def reunited(data, solution, off, system, a_A):
+    """Frames off the main branch put on it where they belong there, by the atoms that the main branch shows.
+
+    What grew through a stretch on another branch followed that branch's shape, slightly wrong in every frame; against
+    the atoms of all the other frames it stands out.
+    off (f,) bool : of `off_main_branch`
+    returns Solution, off; as they were where no frame is won
+    """
+    K = overlap(solution.profile, solution.profile, data.pixel_A)
+    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+    main = np.flatnonzero(~off)
+    main = main[np.unique(np.linspace(0, len(main) - 1, min(MAIN_FRAMES, len(main))).astype(int))]
+    poses = solution.rotation, solution.shift_A, solution.amplitude
+    few = replace(filtered, coefficient=filtered.coefficient[main])
+    seen = [p[main] for p in poses]
+    o = nonnegative_solution(*point_equations(few, solution.xyz_A, *seen, K))
+    o = o / np.median(np.sort(o)[len(o) // 2 :])
+    there = o > 0.5
+    if there.sum() < LEAST_ATOMS:
+        return solution, off
+    atoms = solution.xyz_A[there], np.minimum(o[there], 1.2)
+    depth = sure_slope(*slope(few, atoms[0], K, *seen))
+    R, s, changed, _ = segment_test(
+        filtered, *atoms, K, *poses, data.box_A, *branches(system, a_A),
+        solution.step_deg, gap=data.gap, depth=depth,
+    )  # fmt: skip
+    walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
+    R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
+    found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
+    now = off_main_branch(R, solution.step_deg, data.gap, explained(found, data.pixel_A))
+    log.info(
+        "%.1f %% of the frames off the main branch; tested against its %d atoms: %.1f %%",
+        100 * off.mean(), there.sum(), 100 * now.mean(),
+    )  # fmt: skip
+    return (found, now) if now.sum() < off.sum() else (solution, off)
+
+
+def regrown(data, solution, off, system, a_A):
+    """Poses and atoms of all frames from the atoms of the best stretch, wherever these lie.
+
+    Half a particle on the lattice is no model that the poses of all frames could follow; the whole of it is.
+    off (f,) bool : of `off_main_branch`
+    returns Solution, off; as they were where no frame is won
+    """
+    few, best = best_stretch(data, solution, a_A, system)
+    if best is None:
+        return solution, off
+    nearest_A = nearest_distance(system, a_A)
+    best, _ = refine(
+        few.images, data.pixel_A, best, few.box_A, nearest_A=nearest_A, rounds=10, gap=few.gap, retest=False
+    )
+    start = replace(
+        solution, xyz_A=best.xyz_A, occupancy=np.minimum(best.occupancy, 1.2), profile=best.profile
+    )
+    found = _refined(data, start, system, a_A, (6, 4))
+    now = off_main_branch(found.rotation, found.step_deg, data.gap, explained(found, data.pixel_A))
+    log.info(
+        "%.1f %% of the frames off the main branch; from the %d atoms of the best stretch: %.1f %%",
+        100 * off.mean(), len(best.xyz_A), 100 * now.mean(),
+    )  # fmt: skip
+    return (_joined(solution, found, nearest_A), now) if now.sum() < off.sum() else (solution, off)
+
+
+def _refined(data, start, system, a_A, rounds):
+    """Atoms and poses of all frames, some rounds at a time: branches are tested at the beginning of each time."""
+    for number in rounds:
+        start, _ = refine(
+            data.images, data.pixel_A, start, data.box_A, *branches(system, a_A), nearest_distance(system, a_A), number,
+            data.gap,
+        )  # fmt: skip
+    return start
+
+
+def with_atoms_beyond(data, solution, best, system, a_A):
+    """The solution with the atoms that lie on none of its sites.
+
+    best : Solution of the best stretch, or None. Where many of its atoms are off the lattice, the particle has another
+    domain: poses and atoms of all frames are then refined together, and what was on the lattice at any time stays.
+    """
+    if best is None or not len(solution.xyz_A):
+        return solution
+    nearest_A = nearest_distance(system, a_A)
+    whole = _joined(best, solution, nearest_A)
+    beyond = len(whole.xyz_A) - len(solution.xyz_A)
+    log.info("%d atoms of the best stretch lie off the sites of the lattice", beyond)
+    if beyond < DOMAIN * len(best.xyz_A):
+        return whole
+    often = whole.occupancy > 0.5
+    start = replace(whole, xyz_A=whole.xyz_A[often], occupancy=np.minimum(whole.occupancy[often], 1.2))
+    # twice: only a model that has both domains can tell branches
+    start = _refined(data, start, system, a_A, (4, 2))
+    return _joined(solution, start, nearest_A)
+
+
+def _joined(more, solution, nearest_A):
+    """A solution with the atoms of another that lie on none of its own."""
+    apart, _ = cKDTree(solution.xyz_A).query(more.xyz_A)
+    beyond = apart > BEYOND * nearest_A
+    return replace(
+        solution,
+        xyz_A=np.concatenate([solution.xyz_A, more.xyz_A[beyond]]),
+        occupancy=np.concatenate([solution.occupancy, more.occupancy[beyond]]),
+    )
