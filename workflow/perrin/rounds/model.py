@@ -198,7 +198,7 @@ def _judged(data, solution, element):
     mixed = contrary_share(*slope(filtered, solution.xyz_A, K, *poses))
     left = unexplained_share(data.images, data.pixel_A, solution)
     numbers["unexplained_share"] = left if np.isfinite(left) else None
-    checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves, A,")]
+    checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves in angstrom")]
     checks.append(check("hands", mixed, *HANDS, "share of frames whose depth speaks for the other hand"))
     if np.isfinite(left):
         words = "share of the particle's power that the atoms leave unexplained"

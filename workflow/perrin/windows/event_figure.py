@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from perrin.files.atomic import whole
 
@@ -40,6 +41,7 @@ def _drawn(rows, number, atoms, frame_rate_hz, starts, sentence):
         top.hlines(places, times[:, 1], times[:, 2], color=colour, lw=1.5)
         top.plot(times[:, 0], places, ".", color=colour, ms=4, label=f"{name} ({len(some)})")
     for axis in (top, bottom):
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         for start in starts:
             axis.axvline(start / frame_rate_hz, color="0.8", lw=0.8, zorder=0)
     if rows:
