@@ -62,17 +62,19 @@ def _identity(lives, state, count, centre):
     held = [
         [int(n) for n in str(text).split()] if str(text).strip() else [] for text in lives["atoms"].tolist()
     ]
+    names, cores = lives["life"].tolist(), lives["core"].tolist()
+    xyz_A = lives[["x_A", "y_A", "z_A"]].to_numpy(float)
     life, core, gone = np.full(count, -1), np.zeros(count, int), []
     for index, numbers in enumerate(held):
         if place >= len(numbers):
             continue
         number = numbers[place]
         if 0 < number <= count:
-            name = lives["life"].iloc[index]
+            name = names[index]
             life[number - 1] = LIVES.index(name) if name in LIVES else -1
-            core[number - 1] = bool(lives["core"].iloc[index])
+            core[number - 1] = bool(cores[index])
         elif number == 0 and place > 0 and numbers[place - 1] > 0:
-            gone.append(lives[["x_A", "y_A", "z_A"]].iloc[index].to_numpy(float))
+            gone.append(xyz_A[index])
     found = {"life": life.tolist(), "core": core.tolist()}
     # lives are in the frame of the first state; a state that was docked lies elsewhere
     if gone and not row.get("docked", False):
