@@ -1,20 +1,13 @@
-"""The crystal lattice that fits the atoms best: orientation found, sites assigned, outliers trimmed, errors given."""
+"""The crystal lattice that fits the atoms best, with its errors, and whether it fits at all."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.spatial.transform import Rotation
 
 from perrin.imaging import lattice
 from perrin.states.frame import intrinsic_order, principal_frame
-from perrin.states.neighbours import both_ways, pairs
+from perrin.states.lattice_search import BASIS, assign, search, solve
 
-BASIS = {
-    "fcc": np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]),
-    "bcc": np.array([[0, 0, 0], [0.5, 0.5, 0.5]]),
-    "hcp": np.array([[0, 0, 0], [1 / 3, 2 / 3, 0.5]]),
-}
 MIN_ATOMS = 13  # a centre and its neighbours: fewer atoms fit lattices of any orientation
 
 
@@ -91,7 +84,7 @@ def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15)
     axes, middle = principal_frame(xyz), xyz.mean(0)
     order = intrinsic_order(xyz, axes)
     turned = ((xyz - middle) @ axes.T)[order]
-    best = _search(turned.round(8) + 0.0, system, bulk_A, c_over_a, nearest, ideal)
+    best = search(turned.round(8) + 0.0, system, bulk_A, c_over_a, nearest, ideal)
     if best is None:
         return _nothing(xyz, system, ideal, "no orientation of the lattice holds enough atoms")
     fit = _describe(turned, best, system, ideal, nearest, min_share, max_rms, axes)
@@ -108,25 +101,6 @@ def fit_lattice(xyz, system, bulk_A, c_over_a=None, min_share=0.8, max_rms=0.15)
     )
 
 
-def _search(xyz, system, bulk_A, c_over_a, nearest, ideal):
-    """The best (score, cell, origin) over orientations and atoms to grow from, or None."""
-    best = None
-    for rotation, scale in _orientations(xyz, system, bulk_A, c_over_a, nearest):
-        for start in _starts(xyz):
-            if best is not None and best[0] > 0.9 * len(xyz):
-                break
-            cell = scale * ideal @ rotation.T
-            for coset in (
-                BASIS["hcp"] if system == "hcp" else BASIS[system][:1]
-            ):  # which sublattice the atom is on
-                fit = _grow(xyz, cell, xyz[start] - coset @ cell, system, nearest)
-                if fit is not None and (best is None or fit[0] > best[0]):
-                    best = fit
-        if best is not None and best[0] > 0.9 * len(xyz):
-            break
-    return best
-
-
 def lattice_sites(fit, fractions):
     """(m, 3) positions of fitted sites given in fractions of the cell, angstrom."""
     return fit.origin_A + np.asarray(fractions) @ fit.cell_A
@@ -135,162 +109,6 @@ def lattice_sites(fit, fractions):
 def bulk_sites(fit, fractions):
     """(m, 3) positions of the same sites in the bulk lattice turned as the fitted one, about the same origin."""
     return fit.origin_A + np.asarray(fractions) @ fit.bulk_A
-
-
-def nearest_site(xyz, cell_A, origin_A, system):
-    """(fraction, distance): the nearest lattice site of each point, in fractions of the cell, and how far it is."""
-    relative = (np.asarray(xyz) - origin_A) @ np.linalg.inv(cell_A)
-    best, distance = None, None
-    for coset in BASIS[system]:
-        candidate = np.round(relative - coset) + coset
-        d = np.linalg.norm((relative - candidate) @ cell_A, axis=1)
-        if best is None:
-            best, distance = candidate, d
-        else:
-            nearer = d < distance - 1e-12
-            best = np.where(nearer[:, None], candidate, best)
-            distance = np.where(nearer, d, distance)
-    return best, distance
-
-
-def _orientations(xyz, system, bulk_A, c_over_a, nearest, keep=4, most=600):
-    """Yield the best few (rotation, scale) by the Patterson sum of the vectors between near atoms."""
-    reach = 1.7 * nearest
-    near = both_ways(pairs(xyz, reach))
-    if len(near) == 0:
-        return
-    centre = np.median(xyz, axis=0)
-    vector = xyz[near[:, 1]] - xyz[near[:, 0]]
-    order = np.argsort(np.linalg.norm(xyz[near[:, 0]] - centre, axis=1), kind="stable")[: 4 * most]
-    vector = vector[order[:: max(1, len(order) // most)]]
-    spots = lattice.reflections(system, bulk_A, 1.9 / nearest, *([c_over_a] if c_over_a else []))
-    power = np.abs(spots.phase) ** 2
-
-    def score(rotation, scale=1.0):
-        # rotation (k, 3, 3); in chunks, so that memory stays small
-        total = np.empty(len(rotation))
-        for first in range(0, len(rotation), 100):
-            G = np.einsum("kij,mj->kmi", rotation[first : first + 100], spots.G) / scale
-            total[first : first + 100] = np.cos(2 * np.pi * (G @ vector.T)).mean(2) @ power
-        return total
-
-    grid = _rotation_grid(system)
-    values = score(grid)
-    chosen, found = np.argsort(-values, kind="stable"), []
-    group = lattice.rotation_group(system)
-    for index in chosen[:40]:
-        # skip what is within 12 degrees of a better one
-        if any(_angle(grid[index], other, group) < np.radians(12) for other in found):
-            continue
-
-        def loss(p, start=grid[index]):
-            return -score((start @ Rotation.from_rotvec(p[:3]).as_matrix())[None], np.exp(p[3]))[0]
-
-        best = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-4})
-        rotation = grid[index] @ Rotation.from_rotvec(best.x[:3]).as_matrix()
-        found.append(rotation)
-        yield rotation, float(np.exp(np.clip(best.x[3], -0.1, 0.1)))
-        if len(found) == keep:
-            break
-
-
-def _rotation_grid(system, spacing_deg=8.0):
-    """(k, 3, 3) rotations no further than about half the spacing from any orientation of a cubic or hcp lattice."""
-    reach = np.radians({"hcp": 105.0}.get(system, 64.0))
-    spacing = np.radians(spacing_deg)
-    axis = np.arange(-int(reach / spacing) - 1, int(reach / spacing) + 2) * spacing
-    vector = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    return Rotation.from_rotvec(vector[np.linalg.norm(vector, axis=1) < reach]).as_matrix()
-
-
-def _angle(first, second, group):
-    """Smallest angle between two orientations of a lattice, radians."""
-    turn = np.einsum("ij,gjk,lk->gil", first, group, second)
-    return np.arccos(np.clip((np.trace(turn, axis1=1, axis2=2).max() - 1) / 2, -1, 1))
-
-
-def _starts(xyz, count=3):
-    """Atoms to grow from: the one nearest the middle, then near ones apart from each other."""
-    middle = np.argsort(np.linalg.norm(xyz - xyz.mean(0), axis=1), kind="stable")
-    chosen = [middle[0]]
-    for index in middle[: max(20, len(xyz) // 4)]:
-        if np.linalg.norm(xyz[chosen] - xyz[index], axis=1).min() > 4.0:
-            chosen.append(index)
-        if len(chosen) == count:
-            break
-    return chosen
-
-
-def _grow(xyz, cell, origin, system, nearest):
-    """Least squares from an atom outwards, then to a fixed point. (score, cell, origin) or None."""
-    distance = np.linalg.norm(xyz - origin, axis=1)
-    reach, last = 1.8 * nearest, distance.max()
-    while True:
-        inside = distance <= reach
-        for _ in range(3):
-            step = _step(xyz[inside], cell, origin, system, 0.35 * nearest)
-            if step is None:
-                return None
-            cell, origin = step
-        if reach >= last:
-            break
-        reach = min(1.35 * reach, last)
-    previous = None
-    for _ in range(60):
-        site, off, use = _assign(xyz, cell, origin, system, nearest)
-        step = _solve(xyz[use], site[use])
-        if step is None:
-            return None
-        key = np.round(site * 6).astype(np.int64), use
-        if (
-            previous is not None
-            and np.array_equal(previous[0], key[0])
-            and np.array_equal(previous[1], key[1])
-        ):
-            break
-        previous = key
-        cell, origin = step
-    stretch = np.cbrt(abs(np.linalg.det(cell)))
-    if not 0.8 < stretch / np.cbrt(abs(np.linalg.det(_reference(system, nearest)))) < 1.25:
-        return None
-    # atoms that lie near their own sites count fully, those at the limit not at all
-    return float((1 - (off[use] / (0.35 * nearest)) ** 2).clip(0).sum()), cell, origin
-
-
-def _reference(system, nearest):
-    a = nearest / lattice.nearest_distance(system, 1.0)
-    return lattice.cell(system, a)
-
-
-def _assign(xyz, cell, origin, system, nearest):
-    """(site, distance, use): the nearest sites, and which atoms to trust: nearest of all to its site, not trimmed."""
-    site, off = nearest_site(xyz, cell, origin, system)
-    typical = (
-        1.4826 * np.median(off) / 1.538 if len(off) else 0.0
-    )  # of one axis: median of a 3D Gaussian's radius
-    limit = min(0.35 * nearest, max(4.5 * typical, 0.1 * nearest))
-    order = np.lexsort((off, *site.T.round(6)))
-    ordered = site[order].round(6)
-    first = np.ones(len(site), bool)
-    first[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
-    owner = np.zeros(len(site), bool)
-    owner[order[first]] = True
-    return site, off, owner & (off <= limit)
-
-
-def _step(xyz, cell, origin, system, limit):
-    site, off = nearest_site(xyz, cell, origin, system)
-    use = off < limit
-    return _solve(xyz[use], site[use])
-
-
-def _solve(xyz, site):
-    """Least squares of r = origin + site @ cell. (cell, origin), or None where the sites do not span space."""
-    if len(xyz) < 5:
-        return None
-    design = np.c_[np.ones(len(site)), site]
-    solution, _, rank, _ = np.linalg.lstsq(design, xyz, rcond=1e-6)
-    return (solution[1:], solution[0]) if rank == 4 and np.linalg.det(solution[1:]) > 1e-3 else None
 
 
 def _describe(xyz, best, system, ideal, nearest, min_share, max_rms, body):
@@ -306,9 +124,9 @@ def _describe(xyz, best, system, ideal, nearest, min_share, max_rms, body):
     rounded = xyz.round(8) + 0.0  # sites that two atoms claim alike must not hang on the last bit
     # half of the rotations of hcp exchange its two sublattices
     origins = [origin - coset @ cell for coset in BASIS["hcp"]] if system == "hcp" else [origin]
-    origin = max(origins, key=lambda point: _assign(rounded, cell, point, system, nearest)[2].sum())
-    site, off, use = _assign(rounded, cell, origin, system, nearest)
-    solved = _solve(xyz[use], site[use])
+    origin = max(origins, key=lambda point: assign(rounded, cell, point, system, nearest)[2].sum())
+    site, off, use = assign(rounded, cell, origin, system, nearest)
+    solved = solve(xyz[use], site[use])
     if solved is not None:
         cell, origin = solved
     rotation, stretch = _polar(cell.T @ np.linalg.inv(ideal.T))

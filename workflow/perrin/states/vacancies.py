@@ -4,7 +4,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from perrin.imaging import lattice
-from perrin.states.lattice_fit import BASIS, lattice_sites, nearest_site
+from perrin.states.lattice_fit import lattice_sites
+from perrin.states.lattice_search import BASIS, nearest_site
 from perrin.states.neighbours import shell_midpoint
 
 CROWDED = {
