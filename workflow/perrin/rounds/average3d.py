@@ -24,8 +24,8 @@ from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
-from perrin.rounds.reunite import best_stretch, regrown, reunited, with_atoms_beyond
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, off_main_branch
+from perrin.rounds.reunite import best_stretch, frames_off, regrown, reunited, with_atoms_beyond
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD
 from perrin.rounds.volume import (
     coverage_of,
     maps_of,
@@ -188,7 +188,7 @@ def average_by_continuity(data, metal, particle, window_frames=120):
         {"first_frame": int(data.number[row]), "n_sites": int(n)}
         for row, n in zip(begins, (table > 0.5).sum(1))
     ]
-    off = off_main_branch(solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A))
+    off = frames_off(data, solution)
     if off.mean() >= GOOD_STRETCHES:
         solution, off = reunited(data, solution, off, lock.system, lock.a_A)
     if off.mean() >= GOOD_STRETCHES:

@@ -15,6 +15,7 @@ from perrin.atoms.sites import nonnegative_solution, point_equations
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import branches, nearest_distance
 from perrin.imaging.profile import overlap
+from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.rounds.refine import refine, rows_of
@@ -25,8 +26,15 @@ log = logging.getLogger("perrin")
 LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
 MAIN_FRAMES = 500  # that show the atoms of the main branch
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
+OWN_TURNS = 3  # of tests against the atoms' own symmetry, at most
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
+
+
+def frames_off(data, solution):
+    """(f,) bool, frames off the main branch of a solution, see `perrin.rounds.verdict.off_main_branch`."""
+    seen = explained(solution, data.pixel_A)
+    return off_main_branch(solution.rotation, solution.step_deg, data.gap, seen)
 
 
 def best_stretch(data, solution, a_A, system):
@@ -93,7 +101,7 @@ def reunited(data, solution, off, system, a_A):
     walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
     R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
     found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
-    now = off_main_branch(R, solution.step_deg, data.gap, explained(found, data.pixel_A))
+    now = frames_off(data, found)
     log.info(
         "%.1f %% of the frames off the main branch; tested against its %d atoms: %.1f %%",
         100 * off.mean(), there.sum(), 100 * now.mean(),
@@ -119,12 +127,33 @@ def regrown(data, solution, off, system, a_A):
         solution, xyz_A=best.xyz_A, occupancy=np.minimum(best.occupancy, 1.2), profile=best.profile
     )
     found = _refined(data, start, system, a_A, (6, 4))
-    now = off_main_branch(found.rotation, found.step_deg, data.gap, explained(found, data.pixel_A))
+    now = frames_off(data, found)
+    for _ in range(OWN_TURNS):
+        if not now.any():
+            break
+        found = _by_own_motions(data, found, nearest_A)
+        now = frames_off(data, found)
     log.info(
         "%.1f %% of the frames off the main branch; from the %d atoms of the best stretch: %.1f %%",
         100 * off.mean(), len(best.xyz_A), 100 * now.mean(),
     )  # fmt: skip
     return (_joined(solution, found, nearest_A), now) if now.sum() < off.sum() else (solution, off)
+
+
+def _by_own_motions(data, solution, nearest_A):
+    """Atoms and poses refined, branches being what carries the atoms onto themselves: a decahedron has five turns."""
+    own = own_motions(solution.xyz_A)
+    middle = _moved(solution, solution.xyz_A.mean(0))
+    found, _ = refine(
+        data.images, data.pixel_A, middle, data.box_A, own.rotation, np.zeros((1, 3)), nearest_A, 3, data.gap
+    )
+    return _moved(found, -solution.xyz_A.mean(0))
+
+
+def _moved(solution, by_A):
+    """The same with the body's origin elsewhere, by_A (3,) from where it was."""
+    along = (solution.rotation @ by_A)[:, :2]
+    return replace(solution, xyz_A=solution.xyz_A - by_A, shift_A=solution.shift_A + along)
 
 
 def _refined(data, start, system, a_A, rounds):
