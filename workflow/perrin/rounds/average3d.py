@@ -52,6 +52,7 @@ CORRELATION_COLUMNS = {
 FAINT = 0.1  # mean occupancy below which a site is not listed
 LEAST_NATS = 12.0  # a frame: an empty field gives 1.5, the weakest locked particles 40
 GOOD_STRETCHES, FAILED_STRETCHES = 0.1, 0.5
+REGROWN = 3  # times at most that all frames start anew: each time the best stretch is better
 
 
 def average3d(
@@ -191,8 +192,14 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     off = frames_off(data, solution)
     if off.mean() >= GOOD_STRETCHES:
         solution, off = reunited(data, solution, off, lock.system, lock.a_A)
-    if off.mean() >= GOOD_STRETCHES:
+    for _ in range(REGROWN):
+        if off.mean() < GOOD_STRETCHES:
+            break
+        before = off
         solution, off = regrown(data, solution, off, lock.system, lock.a_A)
+        if off is before:
+            break
+        facts["regrown"] = True
     share = float(off.mean())
     volume = 4 / 3 * np.pi * lock.radius_A**3 / volume_per_atom(lock.system, lock.a_A)
     words = (

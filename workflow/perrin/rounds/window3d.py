@@ -93,7 +93,7 @@ def window3d(
             given = data
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
-            if facts.get("method") == "start_model":
+            if facts.get("method") == "start_model" or facts.get("regrown"):  # atoms that no lattice holds
                 solution, history = window_from_model(given, start, facts, around, n_rounds)
             else:
                 solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
