@@ -251,7 +251,7 @@ def run(options, seed):
     if verdict == "failed":
         return row | {"verdict": "failed", "why": why, "total_s": lock_s}
     _, best = best_stretch(data, solution, facts["a_A"], metal.system)
-    solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+    solution, _ = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
     facts |= lattice_of_atoms(best, metal.system, facts)
     row |= {name: facts[name] for name in ("a_A", "radius_A")}
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}

@@ -46,12 +46,12 @@ def test_the_other_domain_is_listed_with_the_first(twin):
     # in the best stretch some of the first layer of the other
     some = atoms[atoms @ np.ones(3) / np.sqrt(3) > -2.4]
     best = replace(lattice, xyz_A=some, occupancy=np.ones(len(some)))
-    whole = with_atoms_beyond(data, lattice, best, "fcc", 3.92)
+    whole, displaced = with_atoms_beyond(data, lattice, best, "fcc", 3.92)
     apart, _ = cKDTree(whole.xyz_A).query(atoms)
-    assert len(whole.xyz_A) == len(atoms)
+    assert len(whole.xyz_A) == len(atoms) and not displaced
     assert np.mean(apart < 0.5) > 0.97
-    assert len(with_atoms_beyond(data, lattice, None, "fcc", 3.92).xyz_A) == len(lattice.xyz_A)
-    alone = with_atoms_beyond(data, lattice, lattice, "fcc", 3.92)
+    assert len(with_atoms_beyond(data, lattice, None, "fcc", 3.92)[0].xyz_A) == len(lattice.xyz_A)
+    alone, _ = with_atoms_beyond(data, lattice, lattice, "fcc", 3.92)
     assert np.array_equal(alone.xyz_A, lattice.xyz_A), "a single crystal stays as it is"
 
 

@@ -110,7 +110,8 @@ def average3d(
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
         if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
-            solution = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+            solution, displaced = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+            facts["regrown"] = facts["regrown"] or displaced
             facts |= lattice_of_atoms(best, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
@@ -192,6 +193,7 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     off = frames_off(data, solution)
     if off.mean() >= GOOD_STRETCHES:
         solution, off = reunited(data, solution, off, lock.system, lock.a_A)
+    facts["regrown"] = False
     for _ in range(REGROWN):
         if off.mean() < GOOD_STRETCHES:
             break

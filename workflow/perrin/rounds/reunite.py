@@ -18,6 +18,7 @@ from perrin.imaging.profile import overlap
 from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
+from perrin.rounds.given import present
 from perrin.rounds.refine import refine, rows_of
 from perrin.rounds.verdict import LEAST_ATOMS, explained, jumps, off_main_branch
 
@@ -28,6 +29,7 @@ MAIN_FRAMES = 500  # that show the atoms of the main branch
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
 OWN_TURNS = 3  # of tests against the atoms' own symmetry, at most
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
+DISPLACED = 0.22  # of the distance of nearest neighbours: no strain moves an atom so far from its site
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
 
 
@@ -171,20 +173,30 @@ def with_atoms_beyond(data, solution, best, system, a_A):
 
     best : Solution of the best stretch, or None. Where many of its atoms are off the lattice, the particle has another
     domain: poses and atoms of all frames are then refined together, and what was on the lattice at any time stays.
+    Two halves that a fault displaces share what lies between them: both are off their sites, neither by much.
+    returns Solution, whether its atoms are displaced so
     """
     if best is None or not len(solution.xyz_A):
-        return solution
+        return solution, False
     nearest_A = nearest_distance(system, a_A)
     whole = _joined(best, solution, nearest_A)
     beyond = len(whole.xyz_A) - len(solution.xyz_A)
-    log.info("%d atoms of the best stretch lie off the sites of the lattice", beyond)
-    if beyond < DOMAIN * len(best.xyz_A):
-        return whole
-    often = whole.occupancy > 0.5
-    start = replace(whole, xyz_A=whole.xyz_A[often], occupancy=np.minimum(whole.occupancy[often], 1.2))
+    away, _ = cKDTree(solution.xyz_A).query(best.xyz_A)
+    displaced = int((away > DISPLACED * nearest_A).sum())
+    log.info(
+        "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d far from their own",
+        len(best.xyz_A), beyond, displaced,
+    )  # fmt: skip
+    if beyond >= DOMAIN * len(best.xyz_A):
+        start = present(whole)
+    elif displaced >= DOMAIN * len(best.xyz_A):
+        start = replace(solution, xyz_A=best.xyz_A, occupancy=best.occupancy, profile=best.profile)
+    else:
+        return whole, False
+    start = replace(start, occupancy=np.minimum(start.occupancy, 1.2))
     # twice: only a model that has both domains can tell branches
     start = _refined(data, start, system, a_A, (4, 2))
-    return _joined(solution, start, nearest_A)
+    return _joined(solution, start, nearest_A), beyond < DOMAIN * len(best.xyz_A)
 
 
 def _joined(more, solution, nearest_A):
