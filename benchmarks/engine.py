@@ -35,7 +35,7 @@ from perrin.rounds.injected import mutual_pairs  # noqa: E402
 from perrin.rounds.reunite import best_stretch, with_atoms_beyond  # noqa: E402
 from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
-from perrin.rounds.window3d import window_by_continuity  # noqa: E402
+from perrin.rounds.window3d import window_in_time  # noqa: E402
 from perrin.simulate.movie import simulate_movie  # noqa: E402
 
 PIXEL_A = 0.358
@@ -251,13 +251,14 @@ def run(options, seed):
     if verdict == "failed":
         return row | {"verdict": "failed", "why": why, "total_s": lock_s}
     _, best = best_stretch(data, solution, facts["a_A"], metal.system)
-    solution, _ = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+    solution, displaced = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
+    facts["regrown"] = facts["regrown"] or displaced
     facts |= lattice_of_atoms(best, metal.system, facts)
     row |= {name: facts[name] for name in ("a_A", "radius_A")}
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]
     start = poses_of(solution, data.number)
-    solution, history = window_by_continuity(data, start, facts, around, metal.system, 4)
+    solution, history = window_in_time(data, start, facts, around, metal.system, 4)
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
     verdict, why = overall(solution_checks(solution, data.pixel_A, seen, data.gap))
     if verdict != "failed":

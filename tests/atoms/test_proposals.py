@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from perrin.atoms.joint import atom_step
-from perrin.atoms.proposals import add_and_remove, empty_sites, lone_places, nudged
+from perrin.atoms.proposals import add_and_remove, empty_sites, lone_places, merged, nudged
 from perrin.imaging import lattice
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.profile import Profile, overlap
@@ -112,3 +112,13 @@ def test_an_atom_that_rests_on_one_other_is_found():
     xyz, _, added, removed = add_and_remove(*args, lone=True)
     assert (added, removed) == (1, 0)
     assert np.linalg.norm(xyz - lone, axis=1).min() < 0.4
+
+
+def test_places_of_one_atom_become_it():
+    """Would catch split atoms that share an occupancy, a mean that ignores it, or neighbours taken for one atom."""
+    xyz = np.array([[0, 0, 0], [2.8, 0, 0], [0.4, 0, 0], [0, 2.8, 0.0]])
+    place, occupancy = merged(xyz, np.array([0.75, 1.0, 0.25, 0.9]), 1.1)
+    assert np.allclose(place, [[0.1, 0, 0], [2.8, 0, 0], [0, 2.8, 0]])
+    assert np.allclose(occupancy, [1.0, 1.0, 0.9])
+    same, full = merged(xyz[[0, 1, 3]], np.ones(3), 1.1)
+    assert np.array_equal(same, xyz[[0, 1, 3]]) and np.array_equal(full, np.ones(3))

@@ -19,6 +19,7 @@ from perrin.imaging.pairs import vector_overlaps
 
 NUDGES_A = 0.30, 0.15  # steps, along each axis, by which a place is moved
 APART = 0.62  # of the distance of nearest neighbours: two atoms are not nearer
+ONE_ATOM = 0.4  # of it: two places so near had begun one atom, and neither is proposed anew
 SOMETHING = 0.12  # occupancy above which a place is moved before it is judged
 LONE = 0.30  # the same of a place that no lattice proposes: of thousands some show that much by chance
 LONE_SIGMAS = 5.0  # and how much above its error, for the same reason
@@ -100,6 +101,8 @@ def add_and_remove(
 ):  # fmt: skip
     """Weigh all atoms and all empty sites together (non-negative occupancies); keep what the frames support.
 
+    Atoms that had begun twice are one before they are weighed.
+
     frames : how many frames, evenly taken, are asked
     lone : look for atoms about the whole surface too, for a second and more of time
     returns xyz_A, occupancy, number added, number removed
@@ -107,6 +110,8 @@ def add_and_remove(
     rows = np.unique(np.linspace(0, len(rotation) - 1, min(frames, len(rotation))).astype(int))
     few = Filtered(filtered.coefficient[rows], filtered.step_A, filtered.centre)
     seen = few, rotation[rows], shift_A[rows], amplitude[rows], overlap
+    before = len(xyz_A)
+    xyz_A, occupancy = merged(xyz_A, occupancy, ONE_ATOM * nearest_A)
     n = len(xyz_A)
 
     def levels(points):
@@ -132,7 +137,19 @@ def add_and_remove(
     kept = np.flatnonzero(found[n:] > add_above)
     xyz = np.concatenate([xyz_A[old], candidates[kept]])
     occupancies = np.concatenate([occupancy[old], np.ones(len(kept))])
-    return xyz, occupancies, len(kept), n - len(old)
+    return xyz, occupancies, len(kept), before - len(old)
+
+
+def merged(xyz_A, occupancy, within_A):
+    """Atoms that lie within_A of each other as one where they are together: an atom that two places had begun."""
+    if len(xyz_A) < 2:
+        return xyz_A, occupancy
+    group = fcluster(linkage(xyz_A, "single"), within_A, "distance") - 1
+    if group.max() + 1 == len(xyz_A):
+        return xyz_A, occupancy
+    weight = np.maximum(occupancy, 1e-6)
+    place = [np.bincount(group, weight * x) for x in xyz_A.T] / np.bincount(group, weight)
+    return place.T, np.bincount(group, occupancy)
 
 
 def nudged(candidates, points, occupancy, filtered, rotation, shift_A, amplitude, overlap):

@@ -72,14 +72,14 @@ def pattern_group(system):
     return Rotation.create_group("D6" if system == "hcp" else "O").as_matrix()
 
 
-def branches(system, a_A, c_over_a=IDEAL_C_OVER_A):
+def branches(system, a_A):
     """What may be wrong about a pose by its lattice alone: rotations (g, 3, 3), and slips (m, 3) with zero first.
 
     Not every pair of a rotation and a slip is a symmetry: about a screw axis it takes half of c.
     """
     slips = slip_vectors(system, a_A)
     if system == "hcp":
-        half = np.array([0, 0, a_A * c_over_a / 2])
+        half = np.array([0, 0, a_A * IDEAL_C_OVER_A / 2])
         slips = np.r_[slips, [half, -half]]
     return pattern_group(system), slips
 

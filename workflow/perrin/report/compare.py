@@ -83,7 +83,7 @@ def compare(paths, out, times_s=None, element=None, name="particle", seed=0, **s
     times = _times(times_s, len(models))
     metal = look_up(models[0].element)
     nearest = lattice.nearest_distance(metal.system, metal.lattice_A)
-    volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a or lattice.IDEAL_C_OVER_A)
+    volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a)
     docked, docks = dock_all(models, metal, nearest)
     states, profiles, distributions, rows = [], [], [], []
     for k, (atoms, file) in enumerate(zip(docked, files), 1):

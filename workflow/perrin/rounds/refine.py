@@ -4,8 +4,6 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from perrin.atoms import joint
 from perrin.atoms.depth import hand, hand_evidence, slope, sure_slope
@@ -26,7 +24,6 @@ PROFILE_FRAMES = 150
 UNRELATED_DEG = 126.5  # mean angle between random orientations
 ALONE_DEG = 1.0  # median error of poses by single frames above which they say too little of the atoms
 STRAY_DEG = 3.0  # from its path: a pose that left for another maximum
-ONE_ATOM = 0.4  # of the distance of nearest neighbours: no two atoms are nearer
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 
 
@@ -136,11 +133,7 @@ def refine(
             xyz, o, moved, R, s, a = free_step(filtered, xyz, o, K, R, s, a)
         added = removed = 0
         if grow and turn > 0:
-            count = len(xyz)
-            xyz, o = merged(xyz, o, ONE_ATOM * nearest_A)
-            twice = count - len(xyz)
             xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=thorough)
-            removed += twice
             if added or removed:
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         level = np.median(o)
@@ -194,19 +187,6 @@ def refine(
         if turn == last and added > GROWING * len(xyz):
             last = min(last + 1, 3 * rounds)
     return solution, history
-
-
-def merged(xyz_A, occupancy, within_A):
-    """Atoms that lie within_A of each other as one where they are together: an atom that two places had begun."""
-    near = cKDTree(xyz_A).sparse_distance_matrix(cKDTree(xyz_A), within_A, output_type="coo_matrix")
-    count, group = connected_components(near, directed=False)
-    if count == len(xyz_A):
-        return xyz_A, occupancy
-    weight = np.maximum(occupancy, 1e-6)
-    whole = np.bincount(group, weight)
-    return np.stack([np.bincount(group, weight * x) / whole for x in xyz_A.T], 1), np.bincount(
-        group, occupancy
-    )
 
 
 def mirrored(solution):

@@ -93,10 +93,7 @@ def window3d(
             given = data
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
-            if facts.get("method") == "start_model" or facts.get("regrown"):  # atoms that no lattice holds
-                solution, history = window_from_model(given, start, facts, around, n_rounds)
-            else:
-                solution, history = window_by_continuity(given, start, facts, around, system, n_rounds)
+            solution, history = window_in_time(given, start, facts, around, system, n_rounds)
         checks = solution_checks(solution, data.pixel_A, seen, data.gap)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
@@ -133,6 +130,16 @@ def window3d(
             "why": why,
         },
     )
+
+
+def window_in_time(data, start, facts, around_A, system, n_rounds):
+    """The window from the atoms of the whole trajectory where no lattice holds them, else from its lattice's sites.
+
+    Arguments and what is returned as of `window_by_continuity`.
+    """
+    if facts.get("method") == "start_model" or facts.get("regrown"):
+        return window_from_model(data, start, facts, around_A, n_rounds)
+    return window_by_continuity(data, start, facts, around_A, system, n_rounds)
 
 
 def window_by_continuity(data, start, facts, around_A, system, n_rounds):

@@ -117,7 +117,7 @@ def _facts(atoms, metal, name, state, per_atom, fit):
     offset = np.linalg.norm(xyz - xyz.mean(0), axis=1)
     cut, pair = state["cn_cutoff_A"], neighbours.pairs(xyz, state["cn_cutoff_A"])
     bond = np.linalg.norm(xyz[pair[:, 0]] - xyz[pair[:, 1]], axis=1)
-    volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a or lattice.IDEAL_C_OVER_A)
+    volume = lattice.volume_per_atom(metal.system, metal.lattice_A, metal.c_over_a)
     r, g = neighbours.radial_distribution(xyz, volume)
     first_minimum = neighbours.radial_minimum(
         xyz, 2 * metal.radius_A, neighbours.SECOND_SHELL[metal.system] * metal.lattice_A
