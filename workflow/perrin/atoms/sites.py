@@ -13,6 +13,8 @@ import numpy as np
 from perrin.imaging.blobs import read
 from perrin.imaging.pairs import vector_overlaps
 
+PRESENT = 0.5  # of the common level: what holds an atom
+
 
 @dataclass(frozen=True)
 class Sites:
@@ -68,6 +70,17 @@ def point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap):
     N[j, k] = vector_overlaps(xyz_A[j] - xyz_A[k], rotation, amplitude, overlap)
     N[k, j] = N[j, k]
     return b, N
+
+
+def point_occupancies(filtered, xyz_A, rotation, shift_A, amplitude, overlap, there=None):
+    """Occupancies of points anywhere, the common level of those that are occupied at 1, and that level.
+
+    there : number of points that hold an atom, about; None: most of them do
+    returns o (n,), level : what the amplitudes of the frames lack
+    """
+    o = nonnegative_solution(*point_equations(filtered, xyz_A, rotation, shift_A, amplitude, overlap))
+    level = np.median(np.sort(o)[-(there or len(o) - len(o) // 2) :])
+    return o / level, float(level)
 
 
 def nonnegative_solution(b, N, iterations=400, ridge=1e-3, tolerance=1e-5, start=None, most=np.inf):

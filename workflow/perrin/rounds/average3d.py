@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perrin.atoms.sites import PRESENT
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
@@ -105,14 +106,12 @@ def average3d(
     if verdict != "failed" and (hand == "depth" or facts["method"] == "continuity"):
         if facts["method"] == "start_model":  # refined already, and of no lattice
             few, best = data, present(solution)
-        else:
+        elif facts["method"] == "continuity":
+            few, best, solution, facts = beyond_the_lattice(data, solution, facts)
+        else:  # as published: poses and atoms are left alone
             few, best = best_stretch(data, solution, facts["a_A"], metal.system)
         if hand == "depth":
             facts["hand"] = hand_of_stretch(few, best, metal, polarity)
-        if facts["method"] == "continuity":  # matching is as published: its poses and atoms are left alone
-            solution, displaced = with_atoms_beyond(data, solution, best, metal.system, facts["a_A"])
-            facts["regrown"] = facts["regrown"] or displaced
-            facts |= lattice_of_atoms(best, metal.system, facts)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -188,7 +187,7 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     )
     facts["rounds"] = [
         {"first_frame": int(data.number[row]), "n_sites": int(n)}
-        for row, n in zip(begins, (table > 0.5).sum(1))
+        for row, n in zip(begins, (table > PRESENT).sum(1))
     ]
     off = frames_off(data, solution)
     if off.mean() >= GOOD_STRETCHES:
@@ -210,6 +209,20 @@ def average_by_continuity(data, metal, particle, window_frames=120):
     )
     verdict = "good" if share < GOOD_STRETCHES else "doubtful" if share < FAILED_STRETCHES else "failed"
     return solution, facts, verdict, words
+
+
+def beyond_the_lattice(data, solution, facts):
+    """What the best stretch adds to a lattice path: atoms on none of its sites, and the lattice as its atoms have it.
+
+    facts : of `average_by_continuity`
+    returns Frames and Solution of that stretch (or None), the solution, the facts
+    """
+    few, best = best_stretch(data, solution, facts["a_A"], facts["system"])
+    solution, displaced = with_atoms_beyond(data, solution, best, facts["system"], facts["a_A"])
+    facts = (
+        facts | {"regrown": facts["regrown"] or displaced} | lattice_of_atoms(best, facts["system"], facts)
+    )
+    return few, best, solution, facts
 
 
 def lattice_of_atoms(best, system, facts):

@@ -82,11 +82,7 @@ def followed(data, xyz_A, profile, found, own):
     model = (filtered, xyz_A, o, K)
     options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
     if len(own) > 1:  # nearly equal is not equal: which of them it is
-        every = (column.reshape(-1, *column.shape[2:]) for column in moved_images(R, s, own))
-        frame, a = np.repeat(np.arange(len(R)), len(own)), np.repeat(a, len(own))
-        R, s, a, gain, _ = polish(*model, *every, a, 1, images=frame, amplitude_mean=float(np.median(a)))
-        path = linked(frame, R, s + data.box_A[frame], gain, data.gap, step, None)
-        R, s, a = R[path], s[path], a[path]
+        R, s, a = told_apart(*model, R, s, a, own, data.box_A, data.gap, step)
     R, s, a, gain, sigma = polish(*model, R, s, a, 3, **options)
     R, s, a, gain, lent = borrow(*model, R, s, a, gain, data.box_A, step)
     R, s, a, gain, mended = mend(*model, R, s, a, gain, data.box_A, step)
@@ -96,6 +92,32 @@ def followed(data, xyz_A, profile, found, own):
         step, lent, mended, gain.mean(),
     )  # fmt: skip
     return Solution(R, s, a, gain, sigma, xyz_A, o, profile, step)
+
+
+def told_apart(
+    filtered, xyz_A, o, K, rotation, shift_A, amplitude, own, box_A, gap, step_deg, stride=1, iterations=1
+):  # fmt: skip
+    """Which of the poses of nearly equal image each frame is in: all of them refined, and the best path through them.
+
+    own : Motions of the model onto itself; step_deg : of the random walk; stride : every how manieth frame is asked,
+        those between take what is nearest to the one before; iterations : of each pose
+    returns rotation, shift_A, amplitude
+    """
+    rows = np.arange(0, len(rotation), stride)
+    R, s = moved_images(rotation, shift_A, own)
+    a = np.array(amplitude, float)
+    frame, asked = np.repeat(rows, len(own)), np.repeat(np.arange(len(rows)), len(own))
+    every = R[rows].reshape(-1, 3, 3), s[rows].reshape(-1, 2), a[frame]
+    turned, moved, level, gain, _ = polish(
+        filtered, xyz_A, o, K, *every, iterations, images=frame, amplitude_mean=float(np.median(a))
+    )
+    apart = np.r_[1.0, np.diff(np.cumsum(gap)[rows])]
+    path = linked(asked, turned, moved + box_A[frame], gain, apart, step_deg, None)
+    before = np.repeat(turned[path], stride, axis=0)[: len(a)]
+    nearest = np.arange(len(a)), np.einsum("fgij,fij->fg", R, before).argmax(1)
+    R, s = R[nearest], s[nearest]
+    R[rows], s[rows], a[rows] = turned[path], moved[path], level[path]
+    return R, s, a
 
 
 def angles_to(rotation, other, own):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from perrin.atoms.detect import detect_atoms
-from perrin.atoms.sites import nonnegative_solution, point_equations
+from perrin.atoms.sites import PRESENT, nonnegative_solution, point_equations, point_occupancies
 from perrin.files.coordinates import read_coordinates
 from perrin.files.errors import InputError
 from perrin.files.maps import read_map
@@ -145,7 +145,7 @@ def _checks(data, solution, away, in_time):
 
 def present(solution):
     """The solution with the atoms alone that are there most of the time: a model for fine questions."""
-    there = solution.occupancy > 0.5
+    there = solution.occupancy > PRESENT
     return replace(solution, xyz_A=solution.xyz_A[there], occupancy=solution.occupancy[there])
 
 
@@ -169,14 +169,11 @@ def window_from_model(data, start, facts, around_A, n_rounds):
     profile = profile_from(facts["profile"])
     poses = matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude)
     K = overlap(profile, profile, data.pixel_A)
-    o = nonnegative_solution(
-        *point_equations(filter_frames(data.images, data.pixel_A, profile), around_A, *poses, K)
-    )
-    plateau = np.median(np.sort(o)[len(o) // 2 :])
-    there = o > 0.5 * plateau
+    o, level = point_occupancies(filter_frames(data.images, data.pixel_A, profile), around_A, *poses, K)
+    there = o > PRESENT
     first = Solution(
-        poses[0], poses[1], poses[2] * plateau, np.zeros(len(data)), np.radians(start.sigma_deg), around_A[there],
-        np.minimum(o[there] / plateau, 1.2), profile, float(facts["step_deg"]),
+        poses[0], poses[1], poses[2] * level, np.zeros(len(data)), np.radians(start.sigma_deg), around_A[there],
+        np.minimum(o[there], 1.2), profile, float(facts["step_deg"]),
     )  # fmt: skip
     if there.sum() < LEAST_ATOMS:
         return first, []

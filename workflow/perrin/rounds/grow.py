@@ -13,6 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from perrin.atoms.depth import slope, sure_slope
+from perrin.atoms.sites import PRESENT
 from perrin.imaging import lattice
 from perrin.imaging.blobs import Filtered, filter_frames
 from perrin.imaging.profile import Profile, overlap
@@ -33,7 +34,6 @@ OVERLAP = 40  # frames behind the frontier that are looked at again; the older h
 JUMP_CAP = 100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
-PRESENT = 0.5  # of the plateau: a site that holds an atom
 
 
 class Path:

@@ -17,7 +17,7 @@ from perrin.atoms.density import scaled_to, simulate_density
 from perrin.atoms.depth import contrary_share, slope
 from perrin.atoms.metals import contact_distance, nearest_distance
 from perrin.atoms.proposals import empty_sites
-from perrin.atoms.sites import nonnegative_solution, point_equations
+from perrin.atoms.sites import PRESENT, point_occupancies
 from perrin.files.accepted import read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.maps import read_map, write_map
@@ -230,8 +230,8 @@ def _finder(data, solution, nearest_A, seed):
     def again(images, rows, R, s, a):
         K = overlap(solution.profile, solution.profile, data.pixel_A)
         filtered = filter_frames(images, data.pixel_A, solution.profile)
-        o = nonnegative_solution(*point_equations(filtered, candidates, R, s, a, K))
-        there = o > 0.5 * np.median(np.sort(o)[-len(solution.xyz_A) :])
+        o, _ = point_occupancies(filtered, candidates, R, s, a, K, there=len(solution.xyz_A))
+        there = o > PRESENT
         few = rows_of(solution, rows)
         start = replace(
             few,

@@ -11,13 +11,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from perrin.atoms.depth import slope, sure_slope
-from perrin.atoms.sites import nonnegative_solution, point_equations
+from perrin.atoms.sites import PRESENT, point_occupancies
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import branches, nearest_distance
 from perrin.imaging.profile import overlap
 from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
+from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.refine import refine, rows_of
 from perrin.rounds.verdict import LEAST_ATOMS, explained, jumps, off_main_branch
@@ -28,6 +29,7 @@ LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
 MAIN_FRAMES = 500  # that show the atoms of the main branch
 BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
 OWN_TURNS = 3  # of tests against the atoms' own symmetry, at most
+OWN_STRIDE = 4  # every how manieth frame is asked then
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
 DISPLACED = 0.22  # of the distance of nearest neighbours: no strain moves an atom so far from its site
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
@@ -61,10 +63,8 @@ def best_stretch(data, solution, a_A, system):
     around = some.xyz_A
     K = overlap(some.profile, some.profile, data.pixel_A)
     filtered = filter_frames(few.images, data.pixel_A, some.profile)
-    o = nonnegative_solution(
-        *point_equations(filtered, around, some.rotation, some.shift_A, some.amplitude, K)
-    )
-    there = o > 0.5 * np.median(np.sort(o)[len(o) // 2 :])
+    o, _ = point_occupancies(filtered, around, some.rotation, some.shift_A, some.amplitude, K)
+    there = o > PRESENT
     if there.sum() < LEAST_ATOMS:
         return few, None
     start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
@@ -89,9 +89,8 @@ def reunited(data, solution, off, system, a_A):
     poses = solution.rotation, solution.shift_A, solution.amplitude
     few = replace(filtered, coefficient=filtered.coefficient[main])
     seen = [p[main] for p in poses]
-    o = nonnegative_solution(*point_equations(few, solution.xyz_A, *seen, K))
-    o = o / np.median(np.sort(o)[len(o) // 2 :])
-    there = o > 0.5
+    o, _ = point_occupancies(few, solution.xyz_A, *seen, K)
+    there = o > PRESENT
     if there.sum() < LEAST_ATOMS:
         return solution, off
     atoms = solution.xyz_A[there], np.minimum(o[there], 1.2)
@@ -129,12 +128,11 @@ def regrown(data, solution, off, system, a_A):
         solution, xyz_A=best.xyz_A, occupancy=np.minimum(best.occupancy, 1.2), profile=best.profile
     )
     found = _refined(data, start, system, a_A, (6, 4))
-    now = frames_off(data, found)
-    for _ in range(OWN_TURNS):
-        if not now.any():
-            break
+    for _ in range(OWN_TURNS):  # once in any case: a path goes over to another branch without a jump, too
         found = _by_own_motions(data, found, nearest_A)
         now = frames_off(data, found)
+        if not now.any():
+            break
     log.info(
         "%.1f %% of the frames off the main branch; from the %d atoms of the best stretch: %.1f %%",
         100 * off.mean(), len(best.xyz_A), 100 * now.mean(),
@@ -143,11 +141,31 @@ def regrown(data, solution, off, system, a_A):
 
 
 def _by_own_motions(data, solution, nearest_A):
-    """Atoms and poses refined, branches being what carries the atoms onto themselves: a decahedron has five turns."""
+    """Atoms and poses refined, branches being what carries the atoms onto themselves: a decahedron has five turns.
+
+    Of an icosahedron a fiftieth of the atoms tells its 120 branches apart: less than a pose that is off by some degrees
+    costs, so each of them is refined before they are compared.
+    """
     own = own_motions(solution.xyz_A)
     middle = _moved(solution, solution.xyz_A.mean(0))
+    if len(own) > 1:
+        K = overlap(solution.profile, solution.profile, data.pixel_A)
+        filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+        poses = middle.rotation, middle.shift_A, middle.amplitude
+        R, s, a = told_apart(
+            filtered, middle.xyz_A, middle.occupancy, K, *poses, own, data.box_A, data.gap, middle.step_deg,
+            stride=OWN_STRIDE, iterations=3,
+        )  # fmt: skip
+        middle = replace(middle, rotation=R, shift_A=s, amplitude=a)
     found, _ = refine(
-        data.images, data.pixel_A, middle, data.box_A, own.rotation, np.zeros((1, 3)), nearest_A, 3, data.gap
+        data.images,
+        data.pixel_A,
+        middle,
+        data.box_A,
+        nearest_A=nearest_A,
+        rounds=3,
+        gap=data.gap,
+        retest=False,
     )
     return _moved(found, -solution.xyz_A.mean(0))
 
@@ -195,7 +213,7 @@ def with_atoms_beyond(data, solution, best, system, a_A):
         return whole, False
     start = replace(start, occupancy=np.minimum(start.occupancy, 1.2))
     # twice: only a model that has both domains can tell branches
-    start = _refined(data, start, system, a_A, (4, 2))
+    start = _by_own_motions(data, _refined(data, start, system, a_A, (4, 2)), nearest_A)
     return _joined(solution, start, nearest_A), beyond < DOMAIN * len(best.xyz_A)
 
 

@@ -53,7 +53,7 @@ def seed_sites(filtered, lock, around, profile, pixel_A, amplitude, box_A, windo
         R, s, a = lock.rotation[part], lock.shift_A[part], np.full(window, amplitude * level)
         for _ in range(refine):
             o, level, grey = occupancies(few, around, R, s, a, K)
-            keep = o > 0.5
+            keep = o > sites.PRESENT
             a = a * level
             R, s, a, gain, _ = polish(
                 few,
@@ -71,30 +71,30 @@ def seed_sites(filtered, lock, around, profile, pixel_A, amplitude, box_A, windo
         log.info(
             "seed from row %d: %d sites, grey share %.2f, %.0f nats",
             first,
-            (o > 0.5).sum(),
+            (o > sites.PRESENT).sum(),
             grey,
             gain.mean(),
         )
         if best is None or grey < best[0]:
             best = (grey, first, o, float(np.median(a)) * level)
     grey, first, o, level = best
-    log.info("first model from row %d: %d sites, grey share %.2f", first, (o > 0.5).sum(), grey)
+    log.info("first model from row %d: %d sites, grey share %.2f", first, (o > sites.PRESENT).sum(), grey)
     return first, level
 
 
-def occupancies(filtered, around, R, s, a, K, start=None):
+def occupancies(filtered, around, R, s, a, K, start=None, bounded=True):
     """Occupancies of lattice sites with their plateau at 1, the plateau, the share of grey ones.
 
-    Where many are grey no site may hold more than one atom, if that makes them clearer.
+    bounded : where many are grey no site may hold more than one atom, if that makes them clearer
     """
     b, N = sites.site_equations(filtered, around.xyz_A, R, s, a, K, around.differences)
     o = sites.nonnegative_solution(b, N, start=start)
     level = max(sites.plateau(o, around.expected), 1e-6)
     grey = sites.grey_share(o / level)
-    if grey > GREY:
-        bounded, most = sites.bounded_solution(b, N, around.expected, o)
+    if bounded and grey > GREY:
+        other, most = sites.bounded_solution(b, N, around.expected, o)
         most = max(most, 1e-6)
-        clearer = sites.grey_share(bounded / most)
+        clearer = sites.grey_share(other / most)
         if clearer < grey:
-            o, level, grey = bounded, most, clearer
+            o, level, grey = other, most, clearer
     return o / level, level, grey

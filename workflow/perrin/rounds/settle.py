@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.atoms.sites import nonnegative_solution, plateau, site_equations
 from perrin.imaging import lattice
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.poses.stretches import borrow, mend
 from perrin.rounds.refine import measured_step_deg
+from perrin.rounds.seed import occupancies
 
 log = logging.getLogger("perrin")
 
@@ -40,11 +40,8 @@ def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None):
     R, s, a = lock.rotation, lock.shift_A, np.full(len(lock.rotation), float(amplitude))
     step, o, before = lock.step_deg, None, 0.0
     for turn in range(TURNS):
-        o = nonnegative_solution(
-            *site_equations(filtered, around.xyz_A, R, s, a, overlap, around.differences), start=o
-        )
-        level = max(plateau(o, around.expected), 1e-6)
-        o, a = o / level, a * level
+        o, level, _ = occupancies(filtered, around, R, s, a, overlap, start=o, bounded=False)
+        a = a * level
         there = o > FAINT
         model = around.xyz_A[there], np.minimum(o[there], MOST), overlap
         R, s, slipped, _ = segment_test(
