@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.lattice import sites, slip_vectors
 from perrin.imaging.rotations import angles_between, quaternions
-from perrin.rounds.grow import grow
+from perrin.rounds.grow import grow, turned_enough
 from perrin.rounds.lock import LatticeLock
 from perrin.simulate.images import PLAIN, simulate_boxes
 
@@ -100,3 +100,10 @@ def _part(lock, count):
         lock.system, lock.a_A, lock.radius_A, lock.amplitudes, lock.alpha, lock.rotation[:count],
         lock.shift_A[:count], lock.offset_A, lock.evidence[:count], lock.per_frame, lock.step_deg, [],
     )  # fmt: skip
+
+
+def test_a_slow_particle_is_given_more_frames():
+    """Would catch stretches that see too few sides of a particle, or windows that grow without end."""
+    assert turned_enough(120, 2.5) == turned_enough(120, 2.01) == 120
+    assert turned_enough(120, 1.4) == pytest.approx((22 / 1.4) ** 2, abs=1)
+    assert turned_enough(120, 0.5) == 480 and turned_enough(60, 0.5) == 240

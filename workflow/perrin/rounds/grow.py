@@ -30,10 +30,17 @@ log = logging.getLogger("perrin")
 
 STEP = 30  # frames put on their branches at once
 MEMORY = 120  # frames behind the frontier from which the local occupancies are taken
+TURNED_DEG = 22.0  # rms turn within such a stretch: fewer sides do not tell four atoms of a column from five
+LONGEST = 4.0  # times as many frames where the particle turns more slowly, at most
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
 JUMP_CAP = 100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
+
+
+def turned_enough(frames, step_deg):
+    """So many frames, or more where the particle turns slowly: a random walk has turned by TURNED_DEG in MEMORY's."""
+    return round(frames * float(np.clip((TURNED_DEG / step_deg) ** 2 / MEMORY, 1.0, LONGEST)))
 
 
 class Path:
@@ -101,7 +108,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
 
     frames : (f, n, n) float32, clean; extent_A : largest distance of an atom from the particle's centre, about
     box_A (f, 2): absolute place of the boxes; gap (f,): frames since the one before
-    window : frames of the first stretch
+    window : frames of the first stretch; this and MEMORY are longer where the particle turns slowly
     returns Solution (its atoms: the sites occupied at any time, with their mean occupancy), local occupancies
     (steps, n) and the first frame of each step (steps,)
     """
@@ -112,6 +119,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     start = atom_amplitude(lock) * float(raw.value(0.0))
     around = sites_around(lock, extent_A)
     lock, a, around = settle(filtered, lock, around, K, start, box_A, gap)
+    window, memory = turned_enough(window, lock.step_deg), turned_enough(MEMORY, lock.step_deg)
     first, level = seed_sites(filtered, lock, around, profile, pixel_A, float(np.median(a)), box_A, window)
     sites = around.xyz_A
     path = Path(filtered, lock, level, box_A, gap)
@@ -160,12 +168,12 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         if new >= high:  # forwards: the known frames lie before
             begin, end, known = max(new - OVERLAP, low), stop, slice(max(new - OVERLAP, low), new)
             held = np.arange(begin, end) < (begin + new) // 2
-            memory = max(stop - MEMORY, low), stop
+            weighed = max(stop - memory, low), stop
         else:
             o = seed if stop == low else o
             begin, end, known = new, min(stop + OVERLAP, high), slice(stop, min(stop + OVERLAP, high))
             held = np.arange(begin, end) >= (stop + end) // 2
-            memory = new, min(new + MEMORY, high)
+            weighed = new, min(new + memory, high)
         path.amplitude[new:stop] = np.median(path.amplitude[known])
         free = begin + int(np.argmin(held)), end - int(np.argmin(held[::-1]))
         changed = path.relabel(begin, end, *model(o), K, held)
@@ -174,7 +182,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
             path.relabel(begin, end, *model(o), K, held)
             path.polish(*free, *model(o), K)
         path.weigh(*free, model(o)[0], K)
-        o = local(*memory, o)
+        o = local(*weighed, o)
         steps[new] = o
     path.step_deg = float(
         np.clip(measured_step_deg(path.rotation, path.gap, path.sigma, path.step_deg), 0.3, 10)
