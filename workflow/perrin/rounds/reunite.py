@@ -20,6 +20,7 @@ from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
+from perrin.rounds.grow import turned_enough
 from perrin.rounds.refine import refine, rows_of
 from perrin.rounds.verdict import LEAST_ATOMS, explained, jumps, off_main_branch
 
@@ -27,7 +28,7 @@ log = logging.getLogger("perrin")
 
 LEAST_FRAMES = 60  # of a stretch: shorter runs between jumps are not looked at
 MAIN_FRAMES = 500  # that show the atoms of the main branch
-BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice
+BEST_FRAMES = 300  # refined for the hand and for atoms off the lattice; more of a particle that turns slowly
 OWN_TURNS = 3  # of tests against the atoms' own symmetry, at most
 OWN_STRIDE = 4  # every how manieth frame is asked then
 DOMAIN = 0.05  # share of a stretch's atoms off the lattice that makes another domain
@@ -52,7 +53,7 @@ def best_stretch(data, solution, a_A, system):
     edges = np.r_[0, jumps(solution.rotation, solution.step_deg, data.gap), len(data)]
     if np.diff(edges).max() < LEAST_FRAMES:
         edges = np.r_[0, len(data)]
-    length = min(BEST_FRAMES, np.diff(edges).max())
+    length = min(turned_enough(BEST_FRAMES, solution.step_deg), np.diff(edges).max())
     smooth = np.convolve(solution.gain, np.ones(length), "valid")
     first, run = np.arange(len(smooth)), np.searchsorted(edges, np.arange(len(data)), "right")
     whole = run[first] == run[first + length - 1]
