@@ -20,7 +20,7 @@ rule report:
     localrule: True
     conda:
         "../envs/perrin.yaml"
-    threads: 1
+    threads: 8  # one a trajectory at a time
     resources:
         mem_mb=mb(2000, 2),
         runtime=minutes(10, 60),

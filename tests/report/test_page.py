@@ -23,6 +23,7 @@ from small_run import (
 )
 
 from perrin.report import words
+from perrin.workers import allowed
 
 
 def article(page, number, trajectory="one"):
@@ -114,6 +115,20 @@ def test_every_picture_has_words(page):
 def test_the_same_results_give_the_same_page(page, results):
     """Would catch a date, a random id or an unsorted set in the page."""
     assert write_report(results, ["one", "two"], {"one": str(results / "demo/truth")}) == page
+
+
+def test_processes_change_nothing(page, results):
+    """Would catch a page or figure that depends on how many processes draw."""
+
+    def files():
+        return {path: path.read_bytes() for path in (results / "report").rglob("*") if path.is_file()}
+
+    truth = {"one": str(results / "demo/truth")}
+    assert write_report(results, ["one", "two"], truth) == page
+    alone = files()
+    with allowed(2):
+        assert write_report(results, ["one", "two"], truth) == page
+    assert files() == alone
 
 
 def test_absent_files_leave_their_part_out(results, tmp_path):
