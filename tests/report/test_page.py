@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_run
 from small_run import (
@@ -22,7 +23,7 @@ from small_run import (
     write_window,
 )
 
-from perrin.report import words
+from perrin.report import figures, plots, words
 from perrin.workers import allowed
 
 
@@ -55,7 +56,7 @@ def test_verdicts_come_first(page):
     """Would catch a page that begins with pictures: what was found and whether to believe it stand at the top."""
     top = page[page.index('id="found"') : page.index("<details")]
     assert "177 → 168 → 157 Pt atoms in 3 states (1 window failed)" in top
-    assert "1 window failed: read the reasons below" in top
+    assert "1 window failed: no structure &lt;b&gt;passed&lt;/b&gt; &amp; held. Read all reasons below" in top
     assert "no frame shows a particle" in top
     assert "<canvas" not in top and "<img" not in top
 
@@ -95,6 +96,24 @@ def test_truth_is_set_beside_what_was_found(page):
     assert all(0.1 < float(row[7]) < 0.16 for row in rows if len(row) == 9), "0.08 A an axis was planted"
     assert "changed at frame 300; the boundary was found at frame 300" in part
     assert "The boundary at frame 600 has no true change" in part
+
+
+def test_the_line_of_resolution_is_not_at_a_dip():
+    """Would catch a mark where a crystal's curve dips between its reflections, far from the resolution in numbers."""
+    curve = {
+        "frequency_per_A": [0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2],
+        "fsc": [0.3, 0.05, 0.9, 0.1, 0.8, 0.5, 0.0],
+    }
+    curve["fsc_random"] = [0.2, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0]
+    table = pd.DataFrame(curve)
+    for known, period in ((None, 1.0), (0.87, 0.87)):
+        picture, said = figures.fsc(table, 0.358, known)
+        place = re.search(r'class="level" d="M([\d.]+) 10V', picture.svg)[1]
+        on = plots.Axes(340, 210, (0.0, 1.2), (-0.5, 1.05))
+        assert said == period and float(place) == pytest.approx(float(on.px(1 / period)), abs=0.06)
+        assert f"agree up to {period:.2f}" in picture.svg
+    lowest = max(float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", picture.svg.split('class="line s4')[1]))
+    assert lowest <= 210 - plots.BOTTOM + 0.1, "the curve leaves the axes"
 
 
 def test_repaired_pixels_are_told(page):

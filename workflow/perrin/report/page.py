@@ -33,9 +33,9 @@ SHOWN = shipped("report")
 NOWHERE = Path("/nonexistent")
 TOGETHER = {
     "trajectory": "trajectory",
-    "verdict": "dynamics",
-    "category": "kind",
+    "category": "kind of dynamics",
     "category_probability": "its probability",
+    "verdict": "its verdict",
     "states": "states",
     "failed": "failed",
     "duration_s": "duration (s)",
