@@ -32,10 +32,21 @@ def checked(read, *arguments):
         sys.exit(f"error: {error}")
 
 
+def refuse_unwritable(folder):
+    """Snakemake would end in a traceback where it cannot keep its own records."""
+    place = Path(folder) if Path(folder).exists() else Path()
+    if not os.access(place, os.W_OK):
+        sys.exit(
+            f"error: {place.resolve()}: not writable (no permission, or a read-only file system); work in a folder where you "
+            "may write (--directory FOLDER)"
+        )
+
+
 def schema(name):
     return read_schema(ROOT / "config" / "schemas" / f"{name}.schema.yaml")
 
 
+refuse_unwritable(".snakemake")
 config = checked(complete, config, schema("config"))
 SHEET = here_or_home(config["trajectories"])
 ROWS = {row["name"]: row for row in checked(read_sheet, SHEET, schema("trajectories"))}

@@ -3,6 +3,7 @@
 docs/results.md shows the sentences; a test holds the page to what is said here.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -166,6 +167,18 @@ def test_slips_in_sheet_and_config_end_the_run_before_any_job(tmp_path, name):
     assert "Traceback" not in text and "rule " not in text
     assert not (tmp_path / "results").exists()
     assert page()[name] == said[0].removeprefix("error: ")
+
+
+def test_a_folder_without_permission_is_one_sentence(tmp_path):
+    """Would catch the traceback in which Snakemake ends where it cannot keep its records."""
+    sheet(tmp_path, ("np1", "good.mrc"))
+    tmp_path.chmod(0o555)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("root may write everywhere")
+    code, text = snakemake(tmp_path, "--config", "trajectories=sheet.tsv")
+    tmp_path.chmod(0o755)
+    assert code == 1 and "Traceback" not in text
+    assert f"error: {tmp_path}: not writable (no permission" in text and "--directory FOLDER" in text
 
 
 def page():
