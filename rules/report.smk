@@ -10,7 +10,8 @@ rule report:
         trajectories_table="results/summary/trajectories.csv",
     output:
         index="results/report/index.html",
-        pages=expand("results/report/trajectories/{trajectory}.html", trajectory=TRAJECTORIES),
+        # a folder: of every output Snakemake notes a checksum of every input
+        pages=directory("results/report/trajectories"),
         figures=directory("results/report/figures"),
         provenance="results/report/report.provenance.json",
     log:

@@ -57,7 +57,7 @@ def report(
     """Write the report: an index, a page a trajectory, and the figures as files.
 
     states_table, trajectories_table : csv of all states and all trajectories (stage summary)
-    index : HTML file to write; pages : HTML file a row, in the rows' order; figures : folder for NAME/FIGURE.svg, .csv
+    index : HTML file to write; pages : folder for NAME.html; figures : folder for NAME/FIGURE.svg, .csv
     results : folder below which the results of all trajectories lie
     rows : list of the sample sheet's rows as dicts (name, element, frame_rate_hz, movie, ...)
     truth : {trajectory: folder of the true frames and atoms} of simulated movies
@@ -77,7 +77,7 @@ def report(
     }  # fmt: skip
     whole = len(rows) <= whole_up_to
     style = (SHOWN / "style.css").read_text(encoding="utf-8")
-    paths = {row["name"]: Path(path) for row, path in zip(rows, pages, strict=True)}
+    paths = {row["name"]: Path(pages) / f"{row['name']}.html" for row in rows}
     to_page = {name: link_to(path, index) for name, path in paths.items()}
     shared = {"pages": to_page, "elements": sorted({look_up(row["element"]).symbol for row in rows}),
               "version": VERSION, "names": [row["name"] for row in rows], "failures": failures or {}}  # fmt: skip
