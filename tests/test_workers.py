@@ -18,7 +18,7 @@ SLOW = """
 import os, time
 from perrin.workers import allowed, each
 def work(item):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once, or lines of two processes mix
     time.sleep(0.2)
 with allowed(2):
     list(each(work, list(range(1000))))
