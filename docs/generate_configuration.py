@@ -32,7 +32,8 @@ def limits(schema):
     for key, word in [("minimum", "from"), ("exclusiveMinimum", "above")]:
         if key in schema:
             words.append(f"{word} {schema[key]:.10g}")
-    for key, word in [("maximum", "to"), ("exclusiveMaximum", "below")]:
+    most = "and at most" if "exclusiveMinimum" in schema else "to"
+    for key, word in [("maximum", most), ("exclusiveMaximum", "below")]:
         if key in schema:
             words.append(f"{word} {schema[key]:.10g}")
     if schema.get("type") == "boolean":

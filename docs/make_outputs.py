@@ -192,9 +192,9 @@ TOGETHER = {
     "report": [
         ("report/index.html", None, "the report; it opens without a network"),
         (
-            "report/trajectories/{trajectory}.html",
+            "report/trajectories",
             None,
-            "the page of one trajectory, which stands by itself",
+            "a page a trajectory, NAME.html, each of which stands by itself",
         ),
         (
             "report/figures",

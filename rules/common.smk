@@ -2,6 +2,7 @@
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(workflow.current_basedir).parent
@@ -31,14 +32,27 @@ def checked(read, *arguments):
         sys.exit(f"error: {error}")
 
 
+def refuse_unwritable(folder):
+    """Snakemake would end in a traceback where it cannot keep its own records."""
+    place = Path(folder) if Path(folder).exists() else Path()
+    if not os.access(place, os.W_OK):
+        sys.exit(
+            f"error: {place.resolve()}: not writable (no permission, or a read-only file system); work in a folder where you "
+            "may write (--directory FOLDER)"
+        )
+
+
 def schema(name):
     return read_schema(ROOT / "config" / "schemas" / f"{name}.schema.yaml")
 
 
+refuse_unwritable(".snakemake")
 config = checked(complete, config, schema("config"))
 SHEET = here_or_home(config["trajectories"])
 ROWS = {row["name"]: row for row in checked(read_sheet, SHEET, schema("trajectories"))}
 TRAJECTORIES = list(ROWS)
+# The code as it was when this Snakemake first looked: jobs by the thousand share a dozen answers.
+digests_of_code = cache(code_digests)
 DEMO = "results/demo/movie/movie.mrc"
 UNFINISHED = "results/report/unfinished"
 
@@ -108,7 +122,7 @@ def code(module, elements=True, shown=None, content=False):
     """
 
     def of(wildcards):
-        digests = code_digests(module)
+        digests = dict(digests_of_code(module))
         if elements and "perrin.files.elements" in digests and "trajectory" in wildcards.keys():
             symbol = ROWS[wildcards.trajectory]["element"]
             digests[f"config/{TABLE.name} {symbol}"] = digest(element(symbol))
@@ -162,10 +176,18 @@ def movie(wildcards):
     return [ancient(path)] if Path(path).exists() else []
 
 
+@cache
+def rows_of_movies():
+    """{movie: names of its rows in the sheet's order}, asked for once: a thousand rows make a million pairs."""
+    found = {}
+    for name in TRAJECTORIES:
+        found.setdefault(os.path.realpath(movie_path(name)), []).append(name)
+    return found
+
+
 def rows_of_movie(trajectory):
     """Names of the rows that share a trajectory's movie, its own among them, in the sheet's order."""
-    path = os.path.realpath(movie_path(trajectory))
-    return [name for name in TRAJECTORIES if os.path.realpath(movie_path(name)) == path]
+    return rows_of_movies()[os.path.realpath(movie_path(trajectory))]
 
 
 def followed_together(wildcards):

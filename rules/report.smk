@@ -10,7 +10,8 @@ rule report:
         trajectories_table="results/summary/trajectories.csv",
     output:
         index="results/report/index.html",
-        pages=expand("results/report/trajectories/{trajectory}.html", trajectory=TRAJECTORIES),
+        # a folder: of every output Snakemake notes a checksum of every input
+        pages=directory("results/report/trajectories"),
         figures=directory("results/report/figures"),
         provenance="results/report/report.provenance.json",
     log:
@@ -20,7 +21,7 @@ rule report:
     localrule: True
     conda:
         "../envs/perrin.yaml"
-    threads: 1
+    threads: 8  # one a trajectory at a time
     resources:
         mem_mb=mb(2000, 2),
         runtime=minutes(10, 60),

@@ -67,6 +67,14 @@ def test_a_good_movie_passes_whole(tmp_path, ball):
         assert sheet.size == (found["classes"] * 66, 66)
 
 
+def test_another_metal_is_doubted(tmp_path, ball):
+    """Catches a verdict that does not tell of rings where the element has none."""
+    frames, centre, _, _ = ball
+    found = run(tmp_path, frames, centre, element="Cu")[1]
+    assert found["verdict"] == "doubtful" and "correct pixel_size_A or element" in found["why"]
+    assert found["lattice_scale"] == pytest.approx(3.615 / 3.92, abs=0.01)
+
+
 def test_averages_show_the_particle_better_than_frames(tmp_path, ball):
     """Catches averages of frames that were not aligned: nearer to the noise-free frames of the block."""
     frames, centre, _, clean = ball

@@ -104,6 +104,11 @@ def test_the_box_follows_from_the_particle(dark, tmp_path):
         ({"last_frame": 400}, "frames 0 to 400 were asked for"),
         ({"x_px": 500, "y_px": 20}, "lies outside of the field"),
         ({"margin_A": 30.0}, "does not fit"),
+        (
+            {"pixel_size_A": 3.58},
+            r"pixels of 3.58 A cannot show lattice planes.*correct pixel_size_A.*file says 0.358",
+        ),
+        ({"pixel_size_A": 0.0358}, "only 3.7 A wide .at least 20 A.; correct pixel_size_A"),
     ],
 )
 def test_impossible_wishes_get_one_sentence(dark, tmp_path, facts, sentence):
@@ -122,6 +127,17 @@ def test_an_empty_field_is_refused(tmp_path):
     out.mkdir()
     with pytest.raises(InputError, match="no particle was found"):
         track(movie=tmp_path / "movie.mrc", **outputs(out), box_px=64)
+    assert list(out.iterdir()) == []
+
+
+def test_frames_without_noise_are_refused(tmp_path):
+    """Catches a division by zero where a movie is one picture, repeated."""
+    with mrcfile.new(tmp_path / "still.mrc") as file:
+        file.set_data(np.repeat(np.random.default_rng(1).poisson(17, (1, 96, 96)).astype(np.float32), 60, 0))
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(InputError, match="one and the same picture"):
+        track(movie=tmp_path / "still.mrc", **outputs(out), pixel_size_A=0.358)
     assert list(out.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 docs/results.md shows the sentences; a test holds the page to what is said here.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,9 @@ SAID = {
     "nan": r"frame 33 has 7 pixels that are not a number .* write the movie again without them",
     "nopixel": "neither the movie nor the sample sheet says the pixel size; fill in the column pixel_size_A",
     "large": r"a box of 128 px does not fit into the field of 112 x 104 px; give a box_px of at most 96",
+    "coarse": "pixels of 3.58 A cannot show lattice planes",
+    "fine": "pixels of 0.0358 A make the field of 112 x 104 px only 3.7 A wide",
+    "nothing": "no particle was found",
 }
 
 
@@ -77,12 +81,15 @@ def movies(tmp_path_factory):
         ("single", counts[:1], 0.358),
         ("nan", spoilt, 0.358),
         ("nopixel", counts, 0.0),
+        ("nothing", np.random.default_rng(1).poisson(17, counts.shape).astype(np.float32), 0.358),
     ):
         with mrcfile.new(folder / f"{name}.mrc") as file:
             file.set_data(data)
             file.voxel_size = pixel
-    (folder / "large.mrc").write_bytes(whole)
-    others = {"nopixel": {"pixel_size_A": ""}, "large": {"box_px": "128"}}
+    for name in ("large", "coarse", "fine"):
+        (folder / f"{name}.mrc").write_bytes(whole)
+    others = {"nopixel": {"pixel_size_A": ""}, "large": {"box_px": "128"}, "coarse": {"pixel_size_A": "3.58"},
+              "fine": {"pixel_size_A": "0.0358"}}  # fmt: skip
     rows = [(name, f"{name}.mrc", others.get(name, {})) for name in SAID]
     return sheet(folder, *rows, ("good", "good.mrc"))
 
@@ -139,6 +146,10 @@ SLIPS = {
         "sheet.tsv, line 3: name np1 was used on line 2; names must differ",
     ),
     "misspelt": (["denoise={n_componets: 3}"], "unknown key denoise.n_componets; did you mean n_components?"),
+    "rate": (
+        [("np1", "good.mrc", {"frame_rate_hz": "0"})],
+        "sheet.tsv, line 2: frame_rate_hz is 0.0; it must be a number above 0 and at most 1000000",
+    ),
     "range": (["track={margin_A: -1}"], "track.margin_A is -1; it must be a number from 1 to 30"),
 }
 
@@ -156,6 +167,18 @@ def test_slips_in_sheet_and_config_end_the_run_before_any_job(tmp_path, name):
     assert "Traceback" not in text and "rule " not in text
     assert not (tmp_path / "results").exists()
     assert page()[name] == said[0].removeprefix("error: ")
+
+
+def test_a_folder_without_permission_is_one_sentence(tmp_path):
+    """Would catch the traceback in which Snakemake ends where it cannot keep its records."""
+    sheet(tmp_path, ("np1", "good.mrc"))
+    tmp_path.chmod(0o555)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("root may write everywhere")
+    code, text = snakemake(tmp_path, "--config", "trajectories=sheet.tsv")
+    tmp_path.chmod(0o755)
+    assert code == 1 and "Traceback" not in text
+    assert f"error: {tmp_path}: not writable (no permission" in text and "--directory FOLDER" in text
 
 
 def page():

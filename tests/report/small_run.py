@@ -172,7 +172,7 @@ def write_report(results, names, truth=None, **other):
     """Run the stage; returns the text of the index, with whole trajectories unless told otherwise."""
     index = results / "report/index.html"
     report(
-        pages=[results / f"report/trajectories/{name}.html" for name in names], figures=results / "report/figures",
+        pages=results / "report/trajectories", figures=results / "report/figures",
         states_table=results / "summary/states.csv", trajectories_table=results / "summary/trajectories.csv",
         index=index, results=results, rows=rows_for(*names), truth=truth or {}, **keys("report", **other),
     )  # fmt: skip

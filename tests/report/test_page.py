@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_run
 from small_run import (
@@ -22,7 +23,8 @@ from small_run import (
     write_window,
 )
 
-from perrin.report import words
+from perrin.report import figures, plots, words
+from perrin.workers import allowed
 
 
 def article(page, number, trajectory="one"):
@@ -54,7 +56,7 @@ def test_verdicts_come_first(page):
     """Would catch a page that begins with pictures: what was found and whether to believe it stand at the top."""
     top = page[page.index('id="found"') : page.index("<details")]
     assert "177 → 168 → 157 Pt atoms in 3 states (1 window failed)" in top
-    assert "1 window failed: read the reasons below" in top
+    assert "1 window failed: no structure &lt;b&gt;passed&lt;/b&gt; &amp; held. Read all reasons below" in top
     assert "no frame shows a particle" in top
     assert "<canvas" not in top and "<img" not in top
 
@@ -96,6 +98,24 @@ def test_truth_is_set_beside_what_was_found(page):
     assert "The boundary at frame 600 has no true change" in part
 
 
+def test_the_line_of_resolution_is_not_at_a_dip():
+    """Would catch a mark where a crystal's curve dips between its reflections, far from the resolution in numbers."""
+    curve = {
+        "frequency_per_A": [0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2],
+        "fsc": [0.3, 0.05, 0.9, 0.1, 0.8, 0.5, 0.0],
+    }
+    curve["fsc_random"] = [0.2, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0]
+    table = pd.DataFrame(curve)
+    for known, period in ((None, 1.0), (0.87, 0.87)):
+        picture, said = figures.fsc(table, 0.358, known)
+        place = re.search(r'class="level" d="M([\d.]+) 10V', picture.svg)[1]
+        on = plots.Axes(340, 210, (0.0, 1.2), (-0.5, 1.05))
+        assert said == period and float(place) == pytest.approx(float(on.px(1 / period)), abs=0.06)
+        assert f"agree up to {period:.2f}" in picture.svg
+    lowest = max(float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", picture.svg.split('class="line s4')[1]))
+    assert lowest <= 210 - plots.BOTTOM + 0.1, "the curve leaves the axes"
+
+
 def test_repaired_pixels_are_told(page):
     """Would catch rows taken for columns, and a count that the page leaves out."""
     assert "2 hot or dead pixels were repaired, at (x, y) (31, 7), (4, 90) of the field." in page
@@ -114,6 +134,20 @@ def test_every_picture_has_words(page):
 def test_the_same_results_give_the_same_page(page, results):
     """Would catch a date, a random id or an unsorted set in the page."""
     assert write_report(results, ["one", "two"], {"one": str(results / "demo/truth")}) == page
+
+
+def test_processes_change_nothing(page, results):
+    """Would catch a page or figure that depends on how many processes draw."""
+
+    def files():
+        return {path: path.read_bytes() for path in (results / "report").rglob("*") if path.is_file()}
+
+    truth = {"one": str(results / "demo/truth")}
+    assert write_report(results, ["one", "two"], truth) == page
+    alone = files()
+    with allowed(2):
+        assert write_report(results, ["one", "two"], truth) == page
+    assert files() == alone
 
 
 def test_absent_files_leave_their_part_out(results, tmp_path):

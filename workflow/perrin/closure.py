@@ -13,6 +13,7 @@ NEUTRAL = {
     # they say how a stage is started, watched, recorded or refused, and never change a number
     "perrin.stage",
     "perrin.progress",
+    "perrin.workers",
     "perrin.version",
     "perrin.files.errors",
     "perrin.files.provenance",

@@ -222,7 +222,7 @@ def _limits(schema):
         f"above {above:.10g}" if above is not None else "",
     ]
     parts += [
-        f"to {high:.10g}" if high is not None else "",
+        f"{'to' if above is None else 'and at most'} {high:.10g}" if high is not None else "",
         f"below {below:.10g}" if below is not None else "",
     ]
     if "enum" in schema:

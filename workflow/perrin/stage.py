@@ -9,7 +9,7 @@ import traceback
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from perrin import progress
+from perrin import progress, workers
 from perrin.files.errors import InputError
 from perrin.files.provenance import peak_memory_MB, usage, write_provenance
 
@@ -44,7 +44,11 @@ def run(job, function):
         try:
             with threads(job.threads):
                 work = _named(function)
-                with limited(job.threads), progress.on_terminal(terminal, title):
+                with (
+                    limited(job.threads),
+                    workers.allowed(job.threads),
+                    progress.on_terminal(terminal, title),
+                ):
                     work(**inputs, **outputs, **cfg)
             missing = [path for path in _files(outputs) if not Path(path).exists()]
             if missing:

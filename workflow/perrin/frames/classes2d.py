@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from perrin.files.atomic import write_json
+from perrin.files.elements import element as look_up
 from perrin.files.errors import InputError
 from perrin.files.stacks import read_stack, stack_info, write_stack
 from perrin.files.tables import read_table, write_table
 from perrin.frames import align2d, pictures, quality, size
 from perrin.frames.bands import band_pass
+from perrin.frames.rings import misplaced
 from perrin.frames.shrinkage import coarse_size, to_coarse
 
 log = logging.getLogger("perrin")
@@ -69,13 +71,15 @@ def disc_mask(n, pixel_A, radius_A, edge_A=2.0):
     return (0.5 * (1 + np.cos(np.pi * t))).astype(np.float32)
 
 
-def _verdict(found, accepted, n_px, pixel_A):
+def _verdict(found, accepted, n_px, pixel_A, rings):
     share = accepted.mean()
     box_A = n_px * pixel_A
     if accepted.sum() < FEWEST:
         return "failed", f"only {int(accepted.sum())} frames are usable, {FEWEST} are needed"
     if not np.isfinite(found["diameter_A"]) or found["contrast"] < 0.02 or found["height_sd"] < 5:
         return "failed", "no lattice shows at the box centre: the track may have lost the particle"
+    if rings:
+        return "doubtful", rings
     if found["diameter_A"] > 0.9 * box_A:
         return "doubtful", f"the particle ({found['diameter_A']:.1f} A) fills the box ({box_A:.1f} A)"
     if found["diameter_sigma_A"] > 1.5:
@@ -112,7 +116,8 @@ def classes2d(
     clean, denoised : mrcs; tracks : csv
     classes : mrcs, one average a block of clean frames; frames : csv (COLUMNS); particle_json;
     animation : gif; sheet : png
-    element : chemical symbol, noted in the JSON; frame_override : csv (frame, accepted) or None
+    element : chemical symbol, whose lattice the particle's rings are compared with
+    frame_override : csv (frame, accepted) or None
     background_csv : optional input, csv of subtract_graphene with static_share: frames out of focus are rejected
     align_with : "clean" or "denoised", the frames that are compared; averages are of clean frames
     """
@@ -228,7 +233,11 @@ def classes2d(
     # once more with the frames that are used in the end
     if accepted.sum() >= FEWEST:
         found = size.diameter(images[accepted], pixel_A, offset[accepted])
-    word, why = _verdict(found, accepted, n, pixel_A)
+    scale, rings = np.nan, ""
+    if accepted.sum() >= FEWEST and np.isfinite(found["diameter_A"]):
+        around = disc_mask(n, pixel_A, found["diameter_A"] / 2 + 1.0)
+        scale, rings = misplaced(images[accepted], pixel_A, around, found["diameter_A"], look_up(element))
+    word, why = _verdict(found, accepted, n, pixel_A, rings)
     log.info("classes2d: %s, %s; diameter %.2f A", word, why, found["diameter_A"])
     write_json(
         particle_json,
@@ -245,6 +254,7 @@ def classes2d(
             ),
             "blur_A": found["blur_A"],
             "contrast": found["contrast"],
+            "lattice_scale": scale,
             "frames": count,
             "accepted": int(accepted.sum()),
             "classes": number,

@@ -12,12 +12,15 @@ import numpy as np
 from numba import njit, prange
 from scipy import fft
 
+from perrin.files.errors import InputError
 from perrin.frames import centre, energy
 from perrin.frames.energy import BIN_PX, SPECTRUM_STEP
 
 log = logging.getLogger("perrin")
 
 RADII_A = np.arange(5.0, 19.0, 1.0)
+COARSEST_A = 1.1  # pixels; coarser ones do not sample the metals' first reflections
+LEAST_FIELD_A = 20.0  # the smallest ball and some room about it
 LOWEST_LATTICE = 0.30  # 1/A; below is shadow and slow background
 HIGHEST_SIGNAL = 1.05  # 1/A; above is noise alone
 LEAST_EXCESS = 0.03  # of the noise power: below, a frequency holds no particle
@@ -90,6 +93,24 @@ def mean_energy(counts, static, pixel_A):
         frames = normalised(part, static, np.ones(len(part), bool))
         mean = mean + energy.band_energy(frames, gain, padded).sum(0)
     return (mean / len(counts)).astype(np.float32)
+
+
+def refuse_pixel(name, movie, pixel_A):
+    """InputError where pixels of this size show no lattice, or where the whole field is smaller than a particle."""
+    height, width = movie.shape[1:]
+    narrow = min(height, width) * pixel_A
+    if pixel_A > COARSEST_A:
+        reason = f"cannot show lattice planes, which are 2 to 2.4 A apart (at most {COARSEST_A:g} A a pixel)"
+    elif narrow < LEAST_FIELD_A:
+        reason = (
+            f"make the field of {width} x {height} px only {narrow:.1f} A wide (at least {LEAST_FIELD_A:g} A)"
+        )
+    else:
+        return
+    own = "" if movie.pixel_size_A is None else f"; the file says {movie.pixel_size_A:.5g} A"
+    raise InputError(
+        f"{name}: pixels of {pixel_A:.5g} A {reason}; correct pixel_size_A in the sample sheet (angstrom, 0.1 nm){own}"
+    )
 
 
 def best_ball(mean, pixel_A, near_px=None, radii_A=RADII_A):

@@ -81,6 +81,7 @@ def survey(
     """
     source = open_movie(movie)
     pixel_A = pixel_size(source, pixel_size_A)
+    look.refuse_pixel(movie, source, pixel_A)
     height, width = source.shape[1:]
     several = int(np.clip(first_frames * 512**2 / (height * width), min(24, first_frames), first_frames))
     counts = read_frames(source, 0, min(several, source.shape[0]))

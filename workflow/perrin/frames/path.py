@@ -185,6 +185,11 @@ def _first_frames(movie, first, number, area=None):
             f"the mean count of the first {len(counts)} frames is {mean_count:.3g}; frames must hold electron "
             "counts, so give the movie without background subtraction or normalisation"
         )
+    if len(counts) > 1 and (counts[1:] == counts[0]).all():
+        raise InputError(
+            f"the first {len(counts)} frames are one and the same picture, without noise; give the movie as it was "
+            "recorded"
+        )
     good = ~pixels.blank_frames(counts, mean_count)
     return (counts if good.all() else counts[good]), mean_count
 

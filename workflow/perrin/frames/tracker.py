@@ -12,6 +12,7 @@ from perrin.files.stacks import stack_writer
 from perrin.files.tables import write_table
 from perrin.frames import pixels
 from perrin.frames.field_picture import draw_field, shown_average
+from perrin.frames.look import refuse_pixel
 from perrin.frames.path import SCORE_FRAMES, follow_movie, running_mean
 from perrin.frames.reading import Wanted
 from perrin.frames.verdicts import judge, verdicts
@@ -51,6 +52,7 @@ def tracker(source, outputs, asked, seen_first):
     asked = {key: None if _empty(value) else value for key, value in asked.items()}
     name = asked["name"] or source.path
     pixel_A = pixel_size(source, asked["pixel_size_A"])
+    refuse_pixel(name, source, pixel_A)
     first, last = _frames(source, name, asked["first_frame"], asked["last_frame"])
     near = _place(source, name, asked["x_px"], asked["y_px"])
     box = asked["box_px"]

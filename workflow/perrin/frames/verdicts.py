@@ -118,7 +118,7 @@ def judge(path, name):
     if ratio < NOTHING and here < PLAIN_SCORE:
         raise InputError(
             f"{name}: no particle was found; the best path scores {here:.2f}, shuffled frames {ordinary:.2f}; "
-            "give its place in the first frames as x_px and y_px, or leave the trajectory out"
+            "check pixel_size_A, give its place in the first frames as x_px and y_px, or leave the trajectory out"
         )
     if ratio < DOUBTFUL and here < PLAIN_SCORE:
         log.warning("%s: the particle hardly stands out of the noise (%.1f times)", name, ratio)

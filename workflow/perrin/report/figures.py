@@ -143,31 +143,39 @@ def over_time(table, column, label, windows, frame_rate_hz, kind="s1", extra=())
     )
 
 
-def fsc(table, pixel_A):
-    """(Picture, resolution in angstrom or None) of the half maps' Fourier shell correlation."""
+def fsc(table, pixel_A, resolution_A=None):
+    """(Picture, resolution in angstrom or None) of the half maps' Fourier shell correlation.
+
+    resolution_A : where it is known; else the last shell above RESOLUTION, since a crystal's curve dips between
+        reflections
+    """
     x, y = table["frequency_per_A"].to_numpy(float), table["fsc"].to_numpy(float)
     known = np.isfinite(x) & np.isfinite(y) & (x <= 0.5 / pixel_A + 1e-9)
     x, y = x[known], y[known]
     if len(x) < 2:
         return None, None
-    on = plots.Axes(340, 210, (0.0, float(x.max())), (min(-0.1, float(y.min())), 1.05))
-    parts = [plots.frame(on, "spatial frequency (1/Å)", "FSC"), plots.level(on, RESOLUTION, "0.143")]
     data = {"frequency_per_A": x, "fsc": y}
-    for column, kind in (("fsc_unmasked", "s2 thin"), ("fsc_random", "s4 thin")):
-        if column in table and table[column].notna().any():
-            data[column] = table[column].to_numpy(float)[known]
+    data |= {
+        column: table[column].to_numpy(float)[known]
+        for column in ("fsc_unmasked", "fsc_random")
+        if column in table and table[column].notna().any()
+    }
+    drawn = np.concatenate([data[column] for column in data if column != "frequency_per_A"])
+    on = plots.Axes(340, 210, (0.0, float(x.max())), (min(-0.1, float(np.nanmin(drawn))), 1.05))
+    parts = [plots.frame(on, "spatial frequency (1/Å)", "FSC"), plots.level(on, RESOLUTION, "0.143")]
+    for column, kind in (("fsc_unmasked", "s2 thin"), ("fsc_random", "s4 thin"), ("fsc", "s1")):
+        if column in data:
             parts.append(plots.line(on, x, data[column], kind))
-    parts.append(plots.line(on, x, y, "s1"))
-    below = np.flatnonzero((y < RESOLUTION) & (x > 0.1))
-    at = below[0] if len(below) else len(x) - 1
-    resolution = float(1 / x[at])
-    if len(below):
-        parts.append(plots.upright(on, x[at]))
-    words = (
-        f"falls below 0.143 at {resolution:.2f} Å" if len(below) else "stays above 0.143 up to the last shell"
-    )
+    above = np.flatnonzero(y >= RESOLUTION)
+    if resolution_A is None and len(above):
+        resolution_A = float(1 / x[above[-1]])
+    words = "nowhere above 0.143"
+    if resolution_A is not None and np.isfinite(resolution_A):
+        words = f"the halves agree up to {resolution_A:.2f} Å"
+        if 1 / resolution_A <= x[-1]:
+            parts.append(plots.upright(on, 1 / resolution_A))
     alt = f"Fourier shell correlation of the half maps, {words}"
-    return plots.Picture(plots.svg(on, parts, alt), data), resolution
+    return plots.Picture(plots.svg(on, parts, alt), data), resolution_A
 
 
 def directions(poses, most=3000, edge=300):
@@ -186,19 +194,20 @@ def directions(poses, most=3000, edge=300):
     unit = beam[:, :2] / np.maximum(along, 1e-12)[:, None]
     half = edge / 2
     place = half + (half - 26) * radius[:, None] * unit * [1, -1]
-    parts = []
+    parts, labels = [], []
     for tilt in (30, 60, 90):
         r = (half - 26) * np.sqrt(1 - np.cos(np.radians(tilt)))
         parts.append(f'<circle class="grid" cx="{half}" cy="{half}" r="{r:.1f}"/>')
-        parts.append(f'<text x="{half + 3}" y="{half - r - 3:.1f}">{tilt}°</text>')
+        labels.append(f'<text class="over" x="{half + 3}" y="{half - r - 3:.1f}">{tilt}°</text>')
     parts.append(f'<path class="grid" d="M{26} {half}H{edge - 26}M{half} {26}V{edge - 26}"/>')
-    parts.append(
+    labels.append(
         f'<text x="{edge - 22}" y="{half + 4}">x</text><text x="{half - 4}" y="{edge - 8}">−y</text>'
     )
     part = np.minimum(TIME_PARTS * np.arange(len(rows)) // max(len(rows), 1), TIME_PARTS - 1)
     for k in range(TIME_PARTS):
         path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in place[part == k])
         parts.append(f'<path class="view v{k}" d="{path}"/>')
+    parts += labels
     on = plots.Axes(edge, edge, (0, 1), (0, 1))
     data = {"frame": np.asarray(poses.frame)[rows]} | {f"view_{a}": beam[:, k] for k, a in enumerate("xyz")}
     alt = f"Directions of view of {len(poses)} frames on half a sphere"

@@ -6,6 +6,7 @@ The index says it of all trajectories; each has a page of its own; the figures l
 import json
 import logging
 import os
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -23,6 +24,7 @@ from perrin.report.saved import save_all
 from perrin.report.tables import link, shown, table
 from perrin.report.trajectory import trajectory
 from perrin.version import VERSION
+from perrin.workers import each
 
 log = logging.getLogger("perrin")
 
@@ -31,9 +33,9 @@ SHOWN = shipped("report")
 NOWHERE = Path("/nonexistent")
 TOGETHER = {
     "trajectory": "trajectory",
-    "verdict": "dynamics",
-    "category": "kind",
+    "category": "kind of dynamics",
     "category_probability": "its probability",
+    "verdict": "its verdict",
     "states": "states",
     "failed": "failed",
     "duration_s": "duration (s)",
@@ -55,7 +57,7 @@ def report(
     """Write the report: an index, a page a trajectory, and the figures as files.
 
     states_table, trajectories_table : csv of all states and all trajectories (stage summary)
-    index : HTML file to write; pages : HTML file a row, in the rows' order; figures : folder for NAME/FIGURE.svg, .csv
+    index : HTML file to write; pages : folder for NAME.html; figures : folder for NAME/FIGURE.svg, .csv
     results : folder below which the results of all trajectories lie
     rows : list of the sample sheet's rows as dicts (name, element, frame_rate_hz, movie, ...)
     truth : {trajectory: folder of the true frames and atoms} of simulated movies
@@ -73,30 +75,17 @@ def report(
         "picture_px": picture_px, "picture_quality": picture_quality, "film_px": film_px, "slice_px": slice_px,
         "most_atoms": most_atoms, "most_rows": most_rows, "match_A": match_A,
     }  # fmt: skip
-    whole, found = len(rows) <= whole_up_to, []
+    whole = len(rows) <= whole_up_to
     style = (SHOWN / "style.css").read_text(encoding="utf-8")
-    template = prepared()
-    paths = {row["name"]: Path(path) for row, path in zip(rows, pages, strict=True)}
+    paths = {row["name"]: Path(pages) / f"{row['name']}.html" for row in rows}
     to_page = {name: link_to(path, index) for name, path in paths.items()}
     shared = {"pages": to_page, "elements": sorted({look_up(row["element"]).symbol for row in rows}),
               "version": VERSION, "names": [row["name"] for row in rows], "failures": failures or {}}  # fmt: skip
-    for row in progress(rows, "trajectories shown"):
-        name = row["name"]
-        if name in shared["failures"]:
-            one = empty(row, shared["failures"][name], index, settings)
-        else:
-            one = _read(Path(results), row, truth.get(name), index, settings)
-        folder = Path(figures) / name
-        saved = save_all(folder, one.pop("figures", {}), style)
-        one["saved"] = [{"name": file, "link": link_to(folder / file, index)} for file in saved]
-        alone = {"trajectories": [one], "whole": True, "alone": True, "together": None, "order": None,
-                 "verdicts": {one["verdict"]: 1}, "states_link": None, "unfinished": []}  # fmt: skip
-        base = link_to(index, paths[name])
-        write_text(
-            paths[name],
-            template(alone | shared | {"base": base.removesuffix(Path(index).name), "back": base}),
-        )
-        found.append(one if whole else light(one))
+    write = partial(
+        _write, paths=paths, index=index, figures=Path(figures), results=Path(results), truth=truth,
+        shared=shared, style=style, settings=settings, whole=whole,
+    )  # fmt: skip
+    found = list(progress(each(write, rows), "trajectories shown", len(rows)))
     states, every = table(states_table), table(trajectories_table)
     several = len(found) > 1
     page = shared | {
@@ -112,9 +101,27 @@ def report(
     }
     if page["order"] is not None:
         save_all(Path(figures), {"crystallinity_by_size": page["order"]}, style)
-    text = template(page)
+    text = render(page)
     write_text(index, text)
     log.info("%s: %d trajectories, %.1f MB", index, len(found), len(text.encode()) / 1e6)
+
+
+def _write(row, *, paths, index, figures, results, truth, shared, style, settings, whole):
+    """Write a trajectory's page and figures; returns what the index shows of it."""
+    name = row["name"]
+    if name in shared["failures"]:
+        one = empty(row, shared["failures"][name], index, settings)
+    else:
+        one = _read(results, row, truth.get(name), index, settings)
+    folder = figures / name
+    saved = save_all(folder, one.pop("figures", {}), style)
+    one["saved"] = [{"name": file, "link": link_to(folder / file, index)} for file in saved]
+    base = link_to(index, paths[name])
+    alone = {"trajectories": [one], "whole": True, "alone": True, "together": None, "order": None,
+             "verdicts": {one["verdict"]: 1}, "states_link": None, "unfinished": [],
+             "base": base.removesuffix(Path(index).name), "back": base}  # fmt: skip
+    write_text(paths[name], render(alone | shared))
+    return one if whole else light(one)
 
 
 def _read(results, row, truth_folder, index, settings):
@@ -161,6 +168,7 @@ def render(page, folder=SHOWN, other=None):
     return prepared(folder, other)(page)
 
 
+@cache
 def prepared(folder=SHOWN, other=None):
     """render(dict of what a page shows) -> text, from templates, captions, style and scripts of a folder.
 

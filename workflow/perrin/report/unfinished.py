@@ -31,7 +31,7 @@ def unfinished(rows, results, logs, truth, summary_settings, report_settings):
         figure_png=folder / "summary.png", figure_svg=folder / "summary.svg", **tables, **summary_settings,
     )  # fmt: skip
     report(
-        index=folder / "index.html", pages=[folder / f"trajectories/{row['name']}.html" for row in rows],
+        index=folder / "index.html", pages=folder / "trajectories",
         figures=folder / "figures", results=results, rows=rows, truth=truth, failures=failures, **tables,
         **report_settings,
     )  # fmt: skip

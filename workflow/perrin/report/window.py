@@ -68,7 +68,7 @@ def window(folder, record, number, states, lives, metal, frame_rate_hz, index, s
     }
     correlation, pixel = table(here / "fsc.csv"), _pixel(model, profile)
     if correlation is not None and len(correlation) and "fsc" in correlation and pixel:
-        found["fsc"], measured = figures.fsc(correlation, pixel)
+        found["fsc"], measured = figures.fsc(correlation, pixel, found["resolution_A"])
         found["resolution_A"] = found["resolution_A"] or measured
     if failed:
         return found

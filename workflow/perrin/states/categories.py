@@ -130,7 +130,7 @@ def categorise(table, level=0.95, draws=2000, least_states=3, least_probability=
             "core_turns": turning_points(of_first_size(f, n), rules["reversal"]),
         }
     if len(n) < least_states:
-        why = f"{len(n)} usable states; a kind of dynamics needs at least {least_states}"
+        why = f"{len(n)} usable state{'s' * (len(n) != 1)}; a kind of dynamics needs at least {least_states}"
         return _result(
             "undetermined", 1.0, {"undetermined": 1.0}, why, facts, "doubtful" if len(n) else "failed"
         )
