@@ -121,7 +121,9 @@ def refine(
             frames[rows], pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
         )
         a = a * factor
-        filtered = None  # that of the turn before, four times as large as the frames, goes before the next one comes
+        filtered = (
+            None  # that of the turn before, four times as large as the frames, goes before the next one comes
+        )
         filtered = filter_frames(frames, pixel_A, profile)
         K = overlap(profile, profile, pixel_A)
         if turn == 0:

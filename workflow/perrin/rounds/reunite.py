@@ -22,7 +22,7 @@ from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.grow import turned_enough
 from perrin.rounds.refine import refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, explained, jumps, off_main_branch
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, off_main_branch
 
 log = logging.getLogger("perrin")
 
@@ -208,7 +208,9 @@ def with_atoms_beyond(data, solution, best, system, a_A):
     )  # fmt: skip
     if beyond >= DOMAIN * len(best.xyz_A):
         start = present(whole)
-    elif displaced >= DOMAIN * len(best.xyz_A):
+    elif (
+        displaced >= DOMAIN * len(best.xyz_A) and best.occupancy.std() < OCCUPANCY_SD[0]
+    ):  # a model that holds
         start = replace(solution, xyz_A=best.xyz_A, occupancy=best.occupancy, profile=best.profile)
     else:
         return whole, False
