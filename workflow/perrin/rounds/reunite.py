@@ -202,15 +202,14 @@ def with_atoms_beyond(data, solution, best, system, a_A):
     beyond = len(whole.xyz_A) - len(solution.xyz_A)
     away, _ = cKDTree(solution.xyz_A).query(best.xyz_A)
     displaced = int((away > DISPLACED * nearest_A).sum())
+    holds = best.occupancy.std() < OCCUPANCY_SD[0]  # atoms of a stretch that shows too few sides lie anywhere
     log.info(
         "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d far from their own",
         len(best.xyz_A), beyond, displaced,
     )  # fmt: skip
     if beyond >= DOMAIN * len(best.xyz_A):
         start = present(whole)
-    elif (
-        displaced >= DOMAIN * len(best.xyz_A) and best.occupancy.std() < OCCUPANCY_SD[0]
-    ):  # a model that holds
+    elif displaced >= DOMAIN * len(best.xyz_A) and holds:
         start = replace(solution, xyz_A=best.xyz_A, occupancy=best.occupancy, profile=best.profile)
     else:
         return whole, False
