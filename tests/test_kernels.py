@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from perrin.compiled import folder_of_kernels
+
 PACKAGE = Path(__file__).parents[1] / "workflow" / "perrin"
 
 
@@ -79,3 +81,40 @@ def test_a_run_that_compiles_gives_the_digits_of_one_that_loads(tmp_path):
     ]
     assert len(runs[0]) > 8
     assert runs[0] == runs[1]
+
+
+def test_a_kernel_is_made_anew_when_a_helper_in_another_file_has_changed(tmp_path):
+    """Would catch an update after which kernels go on with the old helper: numba looks at the kernel's file alone."""
+    package = tmp_path / "perrin"
+    (package / "imaging").mkdir(parents=True)
+    helper, kernel = package / "imaging" / "helper.py", package / "kernel.py"
+    for path in ("compiled.py", "__init__.py"):
+        (package / path).write_text((PACKAGE / path).read_text())
+    (package / "imaging" / "__init__.py").write_text("")
+    text = "import numba\n\n@numba.njit(forceinline=True)\ndef plus(x):\n    return x + {}\n"
+    helper.write_text(text.format(1))
+    kernel.write_text(
+        "import numba\nfrom perrin.imaging.helper import plus\n\n@numba.njit(cache=True)\ndef twice(x):\n"
+        "    return 2 * plus(x)\n\nprint(twice(1))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | {
+        "PYTHONPATH": str(tmp_path)
+    }
+
+    def run():
+        command = [sys.executable, "-m", "perrin.kernel"]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert run() == run() == "4"
+    helper.write_text(text.format(2))
+    assert run() == "6"
+    assert len(list((package / "__pycache__").glob("kernels-*"))) == 2
+
+
+def test_the_folder_of_kernels_lies_where_the_user_says(tmp_path):
+    """Would catch a folder within a folder for each process that a process starts."""
+    own = folder_of_kernels(given=tmp_path)
+    assert own.parent == tmp_path
+    assert folder_of_kernels(given=own) == own

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent
 NEUTRAL = {
     # they say how a stage is started, watched, recorded or refused, and never change a number
     "perrin.stage",
+    "perrin.compiled",
     "perrin.progress",
     "perrin.workers",
     "perrin.version",
