@@ -1,8 +1,8 @@
 """Where compiled kernels are kept: apart for each state of the sources that they are made of.
 
-numba makes a kernel anew when the kernel's own file has changed, and not when a helper from another file has, whose code
-is inside of it. After an update a kernel would go on with the helper as it was. So the folder is named by what all
-files with compiled code contain.
+numba makes a kernel anew when the kernel's own file has changed, and not when a helper from another file has, whose
+code is inside of it. After an update a kernel would go on with the helper as it was. So the folder is named by what
+all files with compiled code contain.
 """
 
 import hashlib
