@@ -207,16 +207,17 @@ def with_atoms_beyond(data, solution, best, system, a_A):
         "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d far from their own",
         len(best.xyz_A), beyond, displaced,
     )  # fmt: skip
-    if beyond >= DOMAIN * len(best.xyz_A):
-        start = present(whole)
-    elif displaced >= DOMAIN * len(best.xyz_A) and holds:
+    displaced = displaced >= DOMAIN * len(best.xyz_A) and holds
+    if displaced:
         start = replace(solution, xyz_A=best.xyz_A, occupancy=best.occupancy, profile=best.profile)
+    elif beyond >= DOMAIN * len(best.xyz_A):
+        start = present(whole)
     else:
         return whole, False
     start = replace(start, occupancy=np.minimum(start.occupancy, 1.2))
     # twice: only a model that has both domains can tell branches
     start = _by_own_motions(data, _refined(data, start, system, a_A, (4, 2)), nearest_A)
-    return _joined(solution, start, nearest_A), beyond < DOMAIN * len(best.xyz_A)
+    return _joined(solution, start, nearest_A), displaced
 
 
 def _joined(more, solution, nearest_A):
