@@ -388,7 +388,7 @@ def table(files):
             for r in runs
         )
         what = (
-            " ".join(w for w in (element, kind, polarity, how) if w not in ("Pt", "plain", "bright"))
+            " ".join(w for w in (element, kind, polarity, how) if w and w not in ("Pt", "plain", "bright"))
             or "plain"
         )
         both = [
