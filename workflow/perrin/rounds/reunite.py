@@ -201,13 +201,13 @@ def with_atoms_beyond(data, solution, best, system, a_A):
     whole = _joined(best, solution, nearest_A)
     beyond = len(whole.xyz_A) - len(solution.xyz_A)
     away, _ = cKDTree(solution.xyz_A).query(best.xyz_A)
-    displaced = int((away > DISPLACED * nearest_A).sum())
+    far = int(((away > DISPLACED * nearest_A) & (away <= BEYOND * nearest_A)).sum())
     holds = best.occupancy.std() < OCCUPANCY_SD[0]  # atoms of a stretch that shows too few sides lie anywhere
     log.info(
-        "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d far from their own",
-        len(best.xyz_A), beyond, displaced,
+        "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d others far from their own",
+        len(best.xyz_A), beyond, far,
     )  # fmt: skip
-    displaced = displaced >= DOMAIN * len(best.xyz_A) and holds
+    displaced = bool(far >= DOMAIN * len(best.xyz_A) and holds)
     if displaced:
         start = replace(solution, xyz_A=best.xyz_A, occupancy=best.occupancy, profile=best.profile)
     elif beyond >= DOMAIN * len(best.xyz_A):
