@@ -20,6 +20,7 @@ import logging
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +308,7 @@ def published_way(data, metal, measured):
             **config["denoise"],
         )
         options = {name: config["average3d"][name] for name in used}
+        data = replace(data, row=np.arange(len(data)))  # the stack has no other frames
         return average_by_matching(data, stack, metal, measured["diameter_A"], **options)
 
 
