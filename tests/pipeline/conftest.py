@@ -44,7 +44,7 @@ def write(**arguments):
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, str) and path.startswith("results/") and not Path(path).exists():
                 pause(path)
-                Path(path).mkdir() if name == "figures" else Path(path).write_text(f"{name}\\n")
+                Path(path).mkdir() if name in ("figures", "pages") else Path(path).write_text(f"{name}\\n")
 
 
 def write_together(**arguments):
@@ -89,7 +89,18 @@ def project(tmp_path_factory):
         shutil.copytree(PROJECT / "workflow" / name, home / "workflow" / name)
     library = home / "workflow" / "perrin"
     (library / "files").mkdir(parents=True)
-    for name in ("stage", "closure", "settings", "needs", "progress", "prune", "version", "__init__"):
+    for name in (
+        "stage",
+        "closure",
+        "settings",
+        "needs",
+        "progress",
+        "prune",
+        "version",
+        "compiled",
+        "workers",
+        "__init__",
+    ):
         shutil.copy(PROJECT / "workflow" / "perrin" / f"{name}.py", library)
     shutil.copytree(
         PROJECT / "workflow" / "perrin" / "files", library / "files", dirs_exist_ok=True, ignore=ignore
