@@ -243,7 +243,6 @@ def _finder(data, solution, nearest_A, seed):
         )
         found, _ = refine(
             images, data.pixel_A, start, data.box_A[rows], nearest_A=nearest_A, rounds=4, gap=data.gap[rows],
-            retest=False,
         )  # fmt: skip
         return found
 

@@ -95,12 +95,12 @@ def free_step(filtered, xyz, o, K, R, s, a):
 
 def refine(
     frames, pixel_A, solution, box_A, group=None, slips=None, nearest_A=None, rounds=4, gap=None,
-    retest=True, grow=True, thorough=False, on_round=None,
+    grow=True, thorough=False, on_round=None,
 ):  # fmt: skip
     """Atoms, profile and poses in turn until they rest.
 
-    group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape
-        (retest) and atoms are added and removed (grow)
+    group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape,
+        and atoms are added and removed (grow)
     thorough : look also for atoms that rest on one or two others, and once for frames that lost their pose
     on_round : called with (round, Solution, numbers) after each round
     Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
@@ -121,9 +121,8 @@ def refine(
             frames[rows], pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
         )
         a = a * factor
-        filtered = (
-            None  # that of the turn before, four times as large as the frames, goes before the next one comes
-        )
+        # that of the turn before, four times as large as the frames, goes before the next one comes
+        filtered = None
         filtered = filter_frames(frames, pixel_A, profile)
         K = overlap(profile, profile, pixel_A)
         if turn == 0:
@@ -145,7 +144,7 @@ def refine(
         if in_time:
             step = float(np.clip(measured_step_deg(R, gap, sigma, step), 0.3, 10))
         changed, lent, mended = 0.0, 0, 0
-        if in_time and retest and turn == 0 and group is not None:
+        if in_time and turn == 0 and group is not None:
             depth = sure_slope(*slope(filtered, xyz, K, R, s, a))
             R, s, flips, _ = segment_test(
                 filtered, xyz, o, K, R, s, a, box_A, group, slips, step, gap=gap, depth=depth

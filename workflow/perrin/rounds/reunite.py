@@ -69,9 +69,7 @@ def best_stretch(data, solution, a_A, system):
     if there.sum() < LEAST_ATOMS:
         return few, None
     start = replace(some, xyz_A=around[there], occupancy=np.ones(there.sum()))
-    refined, _ = refine(
-        few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap, retest=False
-    )
+    refined, _ = refine(few.images, data.pixel_A, start, few.box_A, nearest_A=nearest, rounds=3, gap=few.gap)
     return few, refined
 
 
@@ -122,9 +120,7 @@ def regrown(data, solution, off, system, a_A):
     if best is None:
         return solution, off
     nearest_A = nearest_distance(system, a_A)
-    best, _ = refine(
-        few.images, data.pixel_A, best, few.box_A, nearest_A=nearest_A, rounds=10, gap=few.gap, retest=False
-    )
+    best, _ = refine(few.images, data.pixel_A, best, few.box_A, nearest_A=nearest_A, rounds=10, gap=few.gap)
     start = replace(
         solution, xyz_A=best.xyz_A, occupancy=np.minimum(best.occupancy, 1.2), profile=best.profile
     )
@@ -166,7 +162,6 @@ def _by_own_motions(data, solution, nearest_A):
         nearest_A=nearest_A,
         rounds=3,
         gap=data.gap,
-        retest=False,
     )
     return _moved(found, -solution.xyz_A.mean(0))
 
