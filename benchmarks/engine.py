@@ -275,14 +275,14 @@ def run(options, seed):
     start = poses_of(solution, data.number)
     solution, history = window_in_time(data, start, facts, around, metal.system, 4)
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
-    verdict, why = overall(solution_checks(solution, data.pixel_A, seen, data.gap))
+    verdict, why = overall(solution_checks(solution, data.pixel_A, metal.system, seen, data.gap))
     if verdict != "failed":
         before = Draft(solution.xyz_A, solution.occupancy)
         solution = stage_model._at_rest(
             data, before, poses_of(solution, data.number), solution.profile, float(solution.step_deg), 8
         )
         found, numbers, checks = stage_model._judged(data, solution, options.element)
-        verdict, why = overall(solution_checks(solution, data.pixel_A, seen, data.gap) + checks)
+        verdict, why = overall(solution_checks(solution, data.pixel_A, metal.system, seen, data.gap) + checks)
         row |= {
             "bound_A": numbers["bound_A"], "bound_known_A": numbers["bound_known_A"],
             "inflation": numbers["inflation"], "unexplained": numbers["unexplained_share"],

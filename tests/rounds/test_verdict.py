@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from perrin.imaging.lattice import misorientations
 from perrin.imaging.profile import Profile
 from perrin.rounds.refine import Solution
 from perrin.rounds.verdict import check, overall, solution_checks, stretch_share
@@ -18,7 +19,7 @@ def solution(frames=300, atoms=40, occupancy_sd=0.04, jump=None, gain=120.0):
     rotation = np.array(rotation)
     if jump is not None:
         first, stop = jump
-        rotation[first:stop] = Rotation.from_rotvec([0, 0, 1.0]).as_matrix() @ rotation[first:stop]
+        rotation[first:stop] = rotation[first:stop] @ Rotation.from_rotvec([np.pi / 2, 0, 0]).as_matrix()
     occupancy = np.clip(1 + occupancy_sd * rng.standard_normal(atoms), 0.02, 2)
     return Solution(
         rotation, np.zeros((frames, 2)), np.ones(frames), np.full(frames, gain), np.full(frames, 0.01),
@@ -31,7 +32,7 @@ COVERED = {"fourier_coverage": 0.6, "verdict": "good"}
 
 def test_a_good_solution_passes():
     """Would catch limits that reject what is right."""
-    verdict, why = overall(solution_checks(solution(), 0.358, COVERED))
+    verdict, why = overall(solution_checks(solution(), 0.358, "fcc", COVERED))
     assert verdict == "good" and "occupancies" in why
 
 
@@ -46,7 +47,7 @@ def test_a_good_solution_passes():
 )
 def test_each_signal_is_heard(broken, name):
     """Would catch a check whose verdict cannot change."""
-    checks = {c["name"]: c for c in solution_checks(solution(**broken), 0.358, COVERED)}
+    checks = {c["name"]: c for c in solution_checks(solution(**broken), 0.358, "fcc", COVERED)}
     assert checks[name]["verdict"] != "good"
     assert overall(list(checks.values()))[0] == max(
         (c["verdict"] for c in checks.values()), key=["good", "doubtful", "failed"].index
@@ -56,7 +57,7 @@ def test_each_signal_is_heard(broken, name):
 def test_blind_views_are_not_called_good():
     """Would catch a coverage verdict that is dropped on the way."""
     blind = {"fourier_coverage": 0.3, "verdict": "doubtful"}
-    assert overall(solution_checks(solution(), 0.358, blind))[0] == "doubtful"
+    assert overall(solution_checks(solution(), 0.358, "fcc", blind))[0] == "doubtful"
 
 
 def turned(first, stop, angle_deg):
@@ -92,6 +93,47 @@ def test_what_happened_in_a_gap_is_no_jump():
     gap[150] = 40
     assert stretch_share(turned(150, 300, 35), 2.0) == pytest.approx(0.5)
     assert stretch_share(turned(150, 300, 35), 2.0, gap) == 0
+
+
+def knocked(first, stop, rotvec_deg):
+    """A path whose frames first:stop are turned about an axis of the body."""
+    path = solution().rotation.copy()
+    path[first:stop] = path[first:stop] @ Rotation.from_rotvec(np.radians(rotvec_deg)).as_matrix()
+    return path
+
+
+def test_a_particle_that_was_knocked_is_on_its_branch():
+    """Would catch a right path called failed because the particle itself turned at once, twice in a movie."""
+    path = knocked(100, 300, [20, 35, -12])
+    path[210:] = path[210:] @ Rotation.from_rotvec(np.radians([-33, 22, 5])).as_matrix()
+    ratio = np.full(300, 0.97)
+    options = {"ratio": ratio, "mistaken": misorientations("fcc")}
+    assert stretch_share(path, 2.0, ratio=ratio) > 0.3, "as long as nothing is known of the lattice"
+    assert stretch_share(path, 2.0, **options) == 0
+
+
+@pytest.mark.parametrize(
+    "rotvec_deg", [[90, 0, 0], [0, 180, 0], [69.28] * 3, [34.64, 34.64, -34.64]], ids=["4", "2", "3", "twin"]
+)
+def test_what_the_lattice_may_be_mistaken_for_is_no_knock(rotvec_deg):
+    """Would catch a wrong branch, of the lattice or of its twin, excused as a turn of the particle."""
+    options = {"ratio": np.full(300, 0.97), "mistaken": misorientations("fcc")}
+    assert stretch_share(knocked(180, 300, rotvec_deg), 2.0, **options) == pytest.approx(120 / 300)
+
+
+def test_the_other_hand_is_no_knock():
+    """Would catch a path that goes over to the other hand: what it shows is half a turn about the beam away."""
+    path = solution().rotation.copy()
+    path[180:] = np.diag([-1.0, -1.0, 1.0]) @ path[180:]
+    assert stretch_share(path, 2.0, mistaken=misorientations("fcc")) == pytest.approx(120 / 300)
+
+
+def test_a_knock_does_not_excuse_what_explains_less():
+    """Would catch a lost path, or another domain, whose jump is no rotation of the lattice."""
+    ratio = np.full(300, 0.97)
+    ratio[180:] = 0.85
+    options = {"ratio": ratio, "mistaken": misorientations("fcc")}
+    assert stretch_share(knocked(180, 300, [20, 35, -12]), 2.0, **options) == pytest.approx(120 / 300)
 
 
 def test_unknown_values_fail():

@@ -72,6 +72,19 @@ def pattern_group(system):
     return Rotation.create_group("D6" if system == "hcp" else "O").as_matrix()
 
 
+def misorientations(system):
+    """(g, 3, 3) rotations by which a path on a lattice may be wrong: its own, in cubic metals those of a twin, too.
+
+    A turn of 60 degrees about a body diagonal (Sigma 3) leads into the other domain: fcc across {111}, bcc {112}.
+    """
+    own = pattern_group(system)
+    if system == "hcp":
+        return own
+    diagonals = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) / np.sqrt(3)
+    twins = Rotation.from_rotvec(np.pi / 3 * diagonals).as_matrix()
+    return np.concatenate([own, *(twins @ turn for turn in own)])
+
+
 def branches(system, a_A):
     """What may be wrong about a pose by its lattice alone: rotations (g, 3, 3), and slips (m, 3) with zero first.
 

@@ -189,7 +189,7 @@ def average_by_continuity(data, metal, particle, window_frames=120):
         {"first_frame": int(data.number[row]), "n_sites": int(n)}
         for row, n in zip(begins, (table > PRESENT).sum(1))
     ]
-    off = frames_off(data, solution)
+    off = frames_off(data, solution, lock.system, refined=False)
     if off.mean() >= GOOD_STRETCHES:
         solution, off = reunited(data, solution, off, lock.system, lock.a_A)
     facts["regrown"] = False

@@ -27,7 +27,7 @@ from perrin.rounds.follow import angles_to, best_alone, candidates, followed, le
 from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.lock import WIDTH_A
 from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, refine
-from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, overall, stretch_share
+from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, explained, overall, stretch_share
 from perrin.rounds.volume import profile_from
 
 log = logging.getLogger("perrin")
@@ -107,16 +107,17 @@ def average_from_model(data, metal, xyz_A, views="continuous"):
         nothing = _solution(xyz_A, Profile.gaussian(WIDTH_A, HIGHPASS), _nowhere(len(data)), UNRELATED_DEG)
         return nothing, facts, "failed", "the frames do not show atoms where the given model has its own"
     facts["rounds"] = history
-    checks = _checks(data, solution, angles_to(solution.rotation, alone[0], own), in_time)
+    checks = _checks(data, solution, angles_to(solution.rotation, alone[0], own), own, in_time)
     facts["checks"] = checks
     facts["nats_per_frame"] = float(solution.gain.mean())
     return with_given_atoms(data, solution, xyz_A), facts, *overall(checks)
 
 
-def _checks(data, solution, away, in_time):
+def _checks(data, solution, away, own, in_time):
     """Whether the frames are of this model: what it leaves of their power, and poses found twice.
 
     away (f,) : radians from the refined pose to the one that the frame by itself had been given
+    own : Motions of the model
     """
     # four numbers an atom were fitted to the same frames, half a nat each
     gain = solution.gain.mean() - 2 * len(solution.xyz_A) / len(data)
@@ -138,7 +139,13 @@ def _checks(data, solution, away, in_time):
         agree = np.mean(away < np.radians(AGREE_DEG))
         words = f"share of frames that by themselves are within {AGREE_DEG:g} degrees of their path"
         checks.append(check("alone", agree, *ALONE, words, above=True))
-        share = stretch_share(solution.rotation, solution.step_deg, data.gap)
+        share = stretch_share(
+            solution.rotation,
+            solution.step_deg,
+            data.gap,
+            explained(solution, data.pixel_A),
+            mistaken=own.rotation,
+        )
         checks.append(check("jumps", share, *JUMPS, "share of frames off the main branch of orientations"))
     return checks
 

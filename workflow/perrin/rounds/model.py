@@ -20,6 +20,7 @@ from perrin.atoms.proposals import empty_sites
 from perrin.atoms.sites import PRESENT, point_occupancies
 from perrin.files.accepted import read_accepted
 from perrin.files.atomic import read_json, write_json
+from perrin.files.elements import element as element_data
 from perrin.files.maps import read_map, write_map
 from perrin.files.models import read_atoms, write_atoms, write_cif, write_pdb, write_xyz
 from perrin.files.poses import read_poses
@@ -90,7 +91,7 @@ def model(
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         found, numbers, checks = _judged(data, solution, element)
         report["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
-        checks = solution_checks(solution, pixel_A, seen, data.gap) + checks
+        checks = solution_checks(solution, pixel_A, element_data(element).system, seen, data.gap) + checks
         if injected:
             again = _finder(data, solution, nearest_distance(element), seed)
             back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)

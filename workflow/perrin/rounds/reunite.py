@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from perrin.atoms.depth import slope, sure_slope
 from perrin.atoms.sites import PRESENT, point_occupancies
 from perrin.imaging.blobs import filter_frames
-from perrin.imaging.lattice import branches, nearest_distance
+from perrin.imaging.lattice import branches, misorientations, nearest_distance
 from perrin.imaging.profile import overlap
 from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
@@ -22,7 +22,7 @@ from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.grow import turned_enough
 from perrin.rounds.refine import refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, off_main_branch
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, mistakable, off_main_branch
 
 log = logging.getLogger("perrin")
 
@@ -36,10 +36,16 @@ DISPLACED = 0.22  # of the distance of nearest neighbours: no strain moves an at
 BEYOND = 0.45  # of the distance of nearest neighbours: an atom so far from all sites is on none
 
 
-def frames_off(data, solution):
-    """(f,) bool, frames off the main branch of a solution, see `perrin.rounds.verdict.off_main_branch`."""
-    seen = explained(solution, data.pixel_A)
-    return off_main_branch(solution.rotation, solution.step_deg, data.gap, seen)
+def frames_off(data, solution, system, refined=True):
+    """(f,) bool, frames off the main branch of a solution, see `perrin.rounds.verdict.off_main_branch`.
+
+    refined : whether atoms and their profile are of the frames, and not yet sites of a lattice that may have a twin
+    """
+    mistaken = mistakable(present(solution).xyz_A, system) if refined else misorientations(system)
+    return off_main_branch(
+        solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A), mistaken=mistaken,
+        comparable=refined,
+    )  # fmt: skip
 
 
 def best_stretch(data, solution, a_A, system):
@@ -101,7 +107,7 @@ def reunited(data, solution, off, system, a_A):
     walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
     R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
     found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
-    now = frames_off(data, found)
+    now = frames_off(data, found, system, refined=False)
     log.info(
         "%.1f %% of the frames off the main branch; tested against its %d atoms: %.1f %%",
         100 * off.mean(), there.sum(), 100 * now.mean(),
@@ -127,7 +133,7 @@ def regrown(data, solution, off, system, a_A):
     found = _refined(data, start, system, a_A, (6, 4))
     for _ in range(OWN_TURNS):  # once in any case: a path goes over to another branch without a jump, too
         found = _by_own_motions(data, found, nearest_A)
-        now = frames_off(data, found)
+        now = frames_off(data, found, system)
         if not now.any():
             break
     log.info(

@@ -7,8 +7,11 @@ a blend of copies), jumps that bracket stretches on a wrong branch, the likeliho
 import numpy as np
 from scipy.ndimage import median_filter
 
+from perrin.imaging.grids import HALF_TURN
+from perrin.imaging.lattice import pattern_group
 from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import angles_between
+from perrin.imaging.symmetry import own_motions
 from perrin.poses import stretches
 
 ORDER = ("good", "doubtful", "failed")
@@ -19,6 +22,7 @@ OCCUPANCY_MIN = 0.35, 0.0
 JUMPS = 0.06, 0.30  # share of frames off the main branch
 JUMP_FACTOR = 3.6  # rms steps
 BRANCH_DEG = 25.0  # a larger jump is no weak frame
+BESIDE = 60  # frames on either side of a jump whose likelihoods are compared
 
 
 def check(name, value, good, failed, meaning, above=False):
@@ -61,9 +65,15 @@ def explained(solution, pixel_A):
     return stretches.explained(s.xyz_A, s.occupancy, K, s.rotation, s.amplitude, s.gain)
 
 
-def stretch_share(rotation, step_deg, gap=None, ratio=None, longest=100):
+def mistakable(xyz_A, system):
+    """(g, 3, 3) rotations after which refined atoms are hardly others: of their lattice, and of their shape."""
+    own = [own_motions(xyz_A).rotation] if len(xyz_A) >= LEAST_ATOMS else []
+    return np.concatenate([pattern_group(system), *own])
+
+
+def stretch_share(*args, **options):
     """Share of frames off the branch that most frames are on, see `off_main_branch`."""
-    return float(off_main_branch(rotation, step_deg, gap, ratio, longest).mean())
+    return float(off_main_branch(*args, **options).mean())
 
 
 def jumps(rotation, step_deg, gap):
@@ -72,14 +82,18 @@ def jumps(rotation, step_deg, gap):
     return np.flatnonzero(turned > JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
 
 
-def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
+def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mistaken=None, comparable=True):
     """(f,) bool, frames that are not on the branch of most frames, as far as jumps of orientation tell.
 
     The path falls into pieces between jumps. A jump beyond BRANCH_DEG changes the branch; where the path comes back,
     across a piece of at most `longest` frames, to where it would have been, the branch is the old one. A smaller jump
     is a weak frame or two, unless the piece of at most `longest` frames behind it explains less than its surroundings.
+    A particle may be knocked, too: where nothing that it could be mistaken for makes the jump a step of its walk, and
+    frames behind it are explained as well as before, the particle has turned and the branch is the same.
 
     gap (f,) : frames since the one before; ratio (f,) : of `explained`
+    mistaken (g, 3, 3) : of `mistakable`; None where every jump is a change of branch
+    comparable : whether ratios of different directions are, as with a profile learned from the frames
     """
     frames = len(rotation)
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
@@ -89,8 +103,12 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
     if not len(at):
         return np.zeros(frames, bool)
     begin, end = np.r_[0, at], np.r_[at, frames]
-    limit = np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
-    branch = np.r_[0, np.cumsum(turned[at - 1] > limit)]
+    changes = turned[at - 1] > np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
+    if mistaken is not None:
+        even = ratio if comparable else None
+        knocked = [_knocked(rotation, row, walk_deg[row - 1], mistaken, even) for row in at[changes]]
+        changes[changes] = ~np.array(knocked, bool)
+    branch = np.r_[0, np.cumsum(changes)]
     time = np.cumsum(gap)
     for i in range(2, len(begin)):
         before = np.flatnonzero(end[: i - 1] >= end[i - 1] - longest)
@@ -107,7 +125,21 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100):
     return np.repeat(off, end - begin)
 
 
-def solution_checks(solution, pixel_A, coverage=None, gap=None):
+def _knocked(rotation, row, walk_deg, mistaken, ratio):
+    """Whether the particle itself turned before a row, by more than a walk does.
+
+    Both hands are tried: half a turn about the beam is what the other one shows.
+    """
+    before = np.concatenate([rotation[row - 1] @ mistaken, HALF_TURN @ rotation[row - 1] @ mistaken])
+    if np.degrees(angles_between(before, rotation[row])).min() < walk_deg:
+        return False
+    if ratio is None:
+        return True
+    sides = np.median(ratio[max(row - BESIDE, 0) : row]), np.median(ratio[row : row + BESIDE])
+    return min(sides) >= stretches.LOW * max(sides)
+
+
+def solution_checks(solution, pixel_A, system, coverage=None, gap=None):
     """Checks of poses and atoms of a window; a list of dicts (name, value, limit, verdict, meaning)."""
     o = solution.occupancy
     ratio = explained(solution, pixel_A) if len(o) else None
@@ -122,7 +154,9 @@ def solution_checks(solution, pixel_A, coverage=None, gap=None):
         ),
         check(
             "jumps",
-            stretch_share(solution.rotation, solution.step_deg, gap, ratio),
+            stretch_share(
+                solution.rotation, solution.step_deg, gap, ratio, mistaken=mistakable(solution.xyz_A, system)
+            ),
             *JUMPS,
             "share of frames off the main branch of orientations",
         ),

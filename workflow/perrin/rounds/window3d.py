@@ -94,7 +94,7 @@ def window3d(
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
             solution, history = window_in_time(given, start, facts, around, system, n_rounds)
-        checks = solution_checks(solution, data.pixel_A, seen, data.gap)
+        checks = solution_checks(solution, data.pixel_A, system, seen, data.gap)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
     radius = support_radius(solution.xyz_A, float(facts["radius_A"]), data.box_size_px, data.pixel_A)
