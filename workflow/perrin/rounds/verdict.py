@@ -22,7 +22,7 @@ OCCUPANCY_MIN = 0.35, 0.0
 JUMPS = 0.06, 0.30  # share of frames off the main branch
 JUMP_FACTOR = 3.6  # rms steps
 BRANCH_DEG = 25.0  # a larger jump is no weak frame
-BESIDE = 60  # frames on either side of a jump whose likelihoods are compared
+BESIDE = 300  # frames on either side of a jump whose likelihoods are compared: over 60 they vary by 12 %
 
 
 def check(name, value, good, failed, meaning, above=False):
