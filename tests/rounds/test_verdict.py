@@ -130,10 +130,14 @@ def test_the_other_hand_is_no_knock():
 
 def test_a_knock_does_not_excuse_what_explains_less():
     """Would catch a lost path, or another domain, whose jump is no rotation of the lattice."""
-    ratio = np.full(300, 0.97)
-    ratio[180:] = 0.85
-    options = {"ratio": ratio, "mistaken": misorientations("fcc")}
-    assert stretch_share(knocked(180, 300, [20, 35, -12]), 2.0, **options) == pytest.approx(120 / 300)
+    path = knocked(180, 300, [20, 35, -12])
+    options = {"mistaken": misorientations("fcc")}
+    left = np.where(np.arange(300) < 180, 0.02, 0.2)
+    assert stretch_share(path, 2.0, left=lambda rows: left[rows].mean(), **options) == pytest.approx(
+        120 / 300
+    )
+    assert stretch_share(path, 2.0, left=lambda rows: left[0], **options) == 0
+    assert stretch_share(path, 2.0, left=lambda rows: np.nan, **options) > 0, "nobody knows"
 
 
 def test_unknown_values_fail():

@@ -24,7 +24,7 @@ from perrin.imaging.rotations import matrices
 from perrin.imaging.symmetry import own_motions
 from perrin.rounds.coupled import mean_lattice_constant
 from perrin.rounds.follow import angles_to, best_alone, candidates, followed, learned
-from perrin.rounds.leftover import unexplained_share
+from perrin.rounds.leftover import left_in, unexplained_share
 from perrin.rounds.lock import WIDTH_A
 from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, refine
 from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, explained, overall, stretch_share
@@ -145,6 +145,7 @@ def _checks(data, solution, away, own, in_time):
             data.gap,
             explained(solution, data.pixel_A),
             mistaken=own.rotation,
+            left=left_in(data.images, data.pixel_A, solution),
         )
         checks.append(check("jumps", share, *JUMPS, "share of frames off the main branch of orientations"))
     return checks

@@ -9,11 +9,17 @@ from scipy import fft
 
 from perrin.imaging.rotations import quaternions
 from perrin.rounds.injected import spots
+from perrin.rounds.refine import rows_of
 from perrin.simulate.images import project_atoms
 
 BAND_A1 = (0.36, 0.95)  # where metals' lattices scatter
 AROUND_A = 3.0  # beyond the outermost atom that the particle is looked for
 APART_A = 1.0  # between there and where the noise is measured
+
+
+def left_in(images, pixel_A, solution):
+    """`unexplained_share` of some of the frames, as a function of their slice."""
+    return lambda rows: unexplained_share(images[rows], pixel_A, rows_of(solution, rows))
 
 
 def unexplained_share(images, pixel_A, solution, most_frames=200):

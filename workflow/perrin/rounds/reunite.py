@@ -21,6 +21,7 @@ from perrin.poses.relabel import segment_test
 from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.grow import turned_enough
+from perrin.rounds.leftover import left_in
 from perrin.rounds.refine import refine, rows_of
 from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, mistakable, off_main_branch
 
@@ -41,10 +42,12 @@ def frames_off(data, solution, system, refined=True):
 
     refined : whether atoms and their profile are of the frames, and not yet sites of a lattice that may have a twin
     """
-    mistaken = mistakable(present(solution).xyz_A, system) if refined else misorientations(system)
+    mistaken, left = misorientations(system), None
+    if refined:
+        there = present(solution)
+        mistaken, left = mistakable(there.xyz_A, system), left_in(data.images, data.pixel_A, there)
     return off_main_branch(
-        solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A), mistaken=mistaken,
-        comparable=refined,
+        solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A), mistaken=mistaken, left=left,
     )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ OCCUPANCY_MIN = 0.35, 0.0
 JUMPS = 0.06, 0.30  # share of frames off the main branch
 JUMP_FACTOR = 3.6  # rms steps
 BRANCH_DEG = 25.0  # a larger jump is no weak frame
-BESIDE = 300  # frames on either side of a jump whose likelihoods are compared: over 60 they vary by 12 %
+BESIDE = 200  # frames on either side of a jump that must be explained
+LEFT = 0.1  # of the particle's power there, at most; another branch or domain leaves 10 to 40 %
 
 
 def check(name, value, good, failed, meaning, above=False):
@@ -82,18 +83,18 @@ def jumps(rotation, step_deg, gap):
     return np.flatnonzero(turned > JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
 
 
-def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mistaken=None, comparable=True):
+def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mistaken=None, left=None):
     """(f,) bool, frames that are not on the branch of most frames, as far as jumps of orientation tell.
 
     The path falls into pieces between jumps. A jump beyond BRANCH_DEG changes the branch; where the path comes back,
     across a piece of at most `longest` frames, to where it would have been, the branch is the old one. A smaller jump
     is a weak frame or two, unless the piece of at most `longest` frames behind it explains less than its surroundings.
     A particle may be knocked, too: where nothing that it could be mistaken for makes the jump a step of its walk, and
-    frames behind it are explained as well as before, the particle has turned and the branch is the same.
+    the frames on either side are explained, the particle has turned and the branch is the same.
 
     gap (f,) : frames since the one before; ratio (f,) : of `explained`
     mistaken (g, 3, 3) : of `mistakable`; None where every jump is a change of branch
-    comparable : whether ratios of different directions are, as with a profile learned from the frames
+    left : function of a slice of frames, the share of their power that is left unexplained; None: not asked for
     """
     frames = len(rotation)
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
@@ -105,8 +106,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     begin, end = np.r_[0, at], np.r_[at, frames]
     changes = turned[at - 1] > np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
     if mistaken is not None:
-        even = ratio if comparable else None
-        knocked = [_knocked(rotation, row, walk_deg[row - 1], mistaken, even) for row in at[changes]]
+        knocked = [_knocked(rotation, row, walk_deg[row - 1], mistaken, left) for row in at[changes]]
         changes[changes] = ~np.array(knocked, bool)
     branch = np.r_[0, np.cumsum(changes)]
     time = np.cumsum(gap)
@@ -125,7 +125,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     return np.repeat(off, end - begin)
 
 
-def _knocked(rotation, row, walk_deg, mistaken, ratio):
+def _knocked(rotation, row, walk_deg, mistaken, left):
     """Whether the particle itself turned before a row, by more than a walk does.
 
     Both hands are tried: half a turn about the beam is what the other one shows.
@@ -133,14 +133,15 @@ def _knocked(rotation, row, walk_deg, mistaken, ratio):
     before = np.concatenate([rotation[row - 1] @ mistaken, HALF_TURN @ rotation[row - 1] @ mistaken])
     if np.degrees(angles_between(before, rotation[row])).min() < walk_deg:
         return False
-    if ratio is None:
-        return True
-    sides = np.median(ratio[max(row - BESIDE, 0) : row]), np.median(ratio[row : row + BESIDE])
-    return min(sides) >= stretches.LOW * max(sides)
+    sides = slice(max(row - BESIDE, 0), row), slice(row, row + BESIDE)
+    return left is None or all(left(side) <= LEFT for side in sides)
 
 
-def solution_checks(solution, pixel_A, system, coverage=None, gap=None):
-    """Checks of poses and atoms of a window; a list of dicts (name, value, limit, verdict, meaning)."""
+def solution_checks(solution, pixel_A, system, coverage=None, gap=None, left=None):
+    """Checks of poses and atoms of a window; a list of dicts (name, value, limit, verdict, meaning).
+
+    system : of the lattice; coverage : dict of `perrin.rounds.volume.coverage_of`; gap, left : of `off_main_branch`
+    """
     o = solution.occupancy
     ratio = explained(solution, pixel_A) if len(o) else None
     checks = [
@@ -155,7 +156,8 @@ def solution_checks(solution, pixel_A, system, coverage=None, gap=None):
         check(
             "jumps",
             stretch_share(
-                solution.rotation, solution.step_deg, gap, ratio, mistaken=mistakable(solution.xyz_A, system)
+                solution.rotation, solution.step_deg, gap, ratio, mistaken=mistakable(solution.xyz_A, system),
+                left=left,
             ),
             *JUMPS,
             "share of frames off the main branch of orientations",

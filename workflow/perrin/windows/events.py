@@ -127,7 +127,7 @@ def find_lives(
     modelled = (union.member >= 0)[window].astype(np.float32)
     b, u = collect(stack.images, pixel_A, profile, window, union.xyz_A, R, s)
     state = assemble(stack.number, b, u, modelled, amplitude, K)
-    solve_lives(state, limits)
+    solve_lives(state, limits, lasting=True)
     empty = np.flatnonzero(~union.atom)
     for _ in range(rounds):
         differs = np.abs(state.present - modelled).sum(1) >= 1
@@ -145,7 +145,7 @@ def find_lives(
             )
         sum_overlaps(state)
         modelled = state.present.copy()
-        solve_lives(state, limits)
+        solve_lives(state, limits, lasting=True)
     return state, union, limits
 
 

@@ -27,6 +27,8 @@ AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wand
 UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
 STRETCH_FRAMES = 15
 PERSISTENCE_FRAMES = 20  # that an atom must be away, or a visitor stay, to be seen
+VIEW_FRAMES = 60  # that a view lasts, where it lasts: along a zone axis one may stay for a hundred
+CHI_MEDIAN = 0.4549  # of the square of a standard normal
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Evidence:
     used : (f,) bool, frames that count
     response : how intensities add up
     persistence : variance of evidence summed over some frames, over that of frames one by one: of empty sites, of atoms
+    trust : (f,) what evidence of a frame counts: less while a view lasts whose errors do
     """
 
     number: np.ndarray
@@ -54,6 +57,7 @@ class Evidence:
     used: np.ndarray
     response: Response = field(default_factory=linear)
     persistence: tuple[float, float] = (1.0, 1.0)
+    trust: np.ndarray | float = 1.0
 
     @property
     def information(self):
@@ -73,11 +77,11 @@ class Evidence:
 
     def ratio(self, j):
         """(f,) log-likelihood ratio of presence against absence of site j, others as they are."""
-        return self.information * self.response.worth(self.intensity(j), self.crowding(j))
+        return self.trust * self.information * self.response.worth(self.intensity(j), self.crowding(j))
 
     def ratios(self):
         """(f, n) float32, the same of all sites."""
-        information = self.information[:, None].astype(np.float32)
+        information = np.reshape(self.trust * self.information, (-1, 1)).astype(np.float32)
         return information * self.response.worth(self.intensity(), self.overlap - self.present)
 
     def crowding(self, j):
@@ -171,28 +175,48 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
         evidence.response = fit_response(
             evidence.intensity(), overlap, np.broadcast_to(evidence.information[:, None], overlap.shape)
         )
-    evidence.persistence = _persistence(evidence)
+    empty, atoms = _deviations(evidence)
+    evidence.persistence = _persistence(empty), _persistence(atoms)
     return explained
 
 
-def _persistence(evidence):
-    """Median over sites that never change of the variance of sums over 20 frames, empty sites and atoms apart.
+def _deviations(evidence):
+    """Standardised deviations of intensity (f, sites) from each site's own mean: of sites always empty, of atoms.
 
     Errors of poses and of the response last as long as a view does. A site's own mean is no error of that kind.
     """
     apart = evidence.response.standardised(evidence.intensity(), evidence.overlap)
     apart = apart * np.sqrt(evidence.information)[:, None]
-    found = []
-    for atom in (False, True):
-        sites = ((evidence.present > 0.5) == atom).all(0)
-        own = apart[:, sites] - apart[:, sites].mean(0)
-        starts = np.arange(0, len(own) - PERSISTENCE_FRAMES + 1, PERSISTENCE_FRAMES)
-        if len(starts) < 2 or not sites.any():
-            found.append(1.0)
-            continue
-        sums = np.add.reduceat(own[: starts[-1] + PERSISTENCE_FRAMES], starts, axis=0)
-        found.append(float(np.median(np.square(sums).mean(0) / PERSISTENCE_FRAMES)))
-    return tuple(found)
+    taken = evidence.present > 0.5
+    return [apart[:, sites] - apart[:, sites].mean(0) for sites in ((~taken).all(0), taken.all(0))]
+
+
+def _persistence(deviations):
+    """Median over sites of the variance of sums over 20 frames, over that of white noise."""
+    starts = np.arange(0, len(deviations) - PERSISTENCE_FRAMES + 1, PERSISTENCE_FRAMES)
+    if len(starts) < 2 or not deviations.shape[1]:
+        return 1.0
+    sums = np.add.reduceat(deviations[: starts[-1] + PERSISTENCE_FRAMES], starts, axis=0)
+    return float(np.median(np.square(sums).mean(0) / PERSISTENCE_FRAMES))
+
+
+def fit_trust(evidence):
+    """Trust in each frame: the persistence of atoms in the whole movie over that about the frame, at most 1.
+
+    While the particle stands along a zone axis all its columns are a little off for as long: over a hundred frames that
+    adds up to an atom that seems to have left one of them. Lives must have been found once: as long as atoms that left
+    are in the model, all others deviate.
+    """
+    deviations, persistence = _deviations(evidence)[1], evidence.persistence[1]
+    frames, sites = deviations.shape
+    if frames < 2 * VIEW_FRAMES or not sites:
+        evidence.trust = np.ones(frames)
+        return
+    total = np.concatenate([np.zeros((1, sites)), np.cumsum(deviations, axis=0, dtype=np.float64)])
+    sums = total[VIEW_FRAMES:] - total[:-VIEW_FRAMES]
+    here = np.median(np.square(sums), axis=1) / (CHI_MEDIAN * VIEW_FRAMES)
+    middle = np.clip(np.arange(frames) - VIEW_FRAMES // 2, 0, len(here) - 1)
+    evidence.trust = np.minimum(1.0, max(persistence, 1.0) / np.maximum(here[middle], 1e-9))
 
 
 def _running(values, width):

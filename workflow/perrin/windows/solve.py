@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.windows.evidence import fit_amplitude
+from perrin.windows.evidence import fit_amplitude, fit_trust
 from perrin.windows.lives import best_life, changes_of, runs_of
 
 log = logging.getLogger("perrin")
@@ -13,12 +13,14 @@ log = logging.getLogger("perrin")
 ALIKE_A = 1.0  # rms distance in the image below which two sites are hard to tell apart
 
 
-def solve_lives(evidence, limits, sweeps=6, refits=1):
+def solve_lives(evidence, limits, sweeps=6, refits=1, lasting=False):
     """Find every site's life given all others (coordinate ascent); evidence.present becomes 0 and 1.
 
     evidence : Evidence, with a first guess of what is present (any number from 0 to 1)
     limits : lives.Thresholds
     refits : how often amplitudes are fitted again (they are too low while vanished atoms are in the model)
+    lasting : whether frames count less while a view lasts whose errors do (`perrin.windows.evidence.fit_trust`); poses
+        that disagree then change no atom, and nobody would see that they do
     returns share (f,) of the expected fit that was reached, from the last amplitudes
     """
     explained = fit_amplitude(evidence)
@@ -32,6 +34,8 @@ def solve_lives(evidence, limits, sweeps=6, refits=1):
             if not (changed or swapped):
                 break
         explained = fit_amplitude(evidence)
+        if lasting:
+            fit_trust(evidence)
     return explained
 
 
