@@ -197,3 +197,28 @@ def test_an_atom_seen_end_on_does_not_step_aside(left):
     assert not state.present[:, 1].any()
     changes = changes_of(state.present[:, 0])
     assert len(changes) == (left < frames) and all(abs(changes - left) <= 15)
+
+
+def test_a_view_that_lasts_takes_no_atom_away():
+    """Would catch errors of a zone axis, the same in every frame of a long stay, taken for departures."""
+    frames, sites, stay = 600, 60, slice(470, 600)
+    u = np.zeros((frames, sites, 2), np.float32)
+    u[..., 0] = 5.0 * np.arange(sites)
+    rng = np.random.default_rng(5)
+    truth = np.ones((frames, sites), np.float32)
+    truth[250:, 3] = 0
+    seen = truth.copy()
+    seen[stay] *= 1 + 0.4 * rng.standard_normal(sites)  # a column of five that shows four and a half, say
+    height = np.sqrt(1.5 / K.table[0, 0])
+    b = K.table[0, 0] * height * seen + np.sqrt(K.table[0, 0]) * rng.standard_normal((frames, sites))
+    gone = {}
+    for lasting in (False, True):
+        b32, level = b.astype(np.float32), np.ones((frames, sites), np.float32)
+        state = assemble(np.arange(frames), b32, u, level, np.full(frames, height), K)
+        solve_lives(state, thresholds(sites, frames, 0.01, 1.15), lasting=lasting)
+        gone[lasting] = {
+            j: changes_of(state.present[:, j]) for j in range(sites) if not state.present[:, j].all()
+        }
+    assert len(gone[False]) > 3, "the stay must be able to mislead"
+    assert list(gone[True]) == [3] and abs(gone[True][3][0] - 250) <= 10
+    assert state.trust[500:].max() < 0.3 and np.median(state.trust[:400]) > 0.8
