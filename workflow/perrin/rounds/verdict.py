@@ -23,7 +23,7 @@ JUMPS = 0.06, 0.30  # share of frames off the main branch
 JUMP_FACTOR = 3.6  # rms steps
 BRANCH_DEG = 25.0  # a larger jump is no weak frame
 BESIDE = 200  # frames on either side of a jump that must be explained
-LEFT = 0.1  # of the particle's power there, at most; another branch or domain leaves 10 to 40 %
+LEFT = 0.15  # of the particle's power there, at most: another domain leaves a quarter, a tenth of the atoms a tenth
 
 
 def check(name, value, good, failed, meaning, above=False):
