@@ -1,5 +1,7 @@
 """Verdicts: each signal must be able to fail a solution, and a good one must pass."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -27,6 +29,7 @@ def solution(frames=300, atoms=40, occupancy_sd=0.04, jump=None, gain=120.0):
     )  # fmt: skip
 
 
+FCC = partial(misorientations, "fcc")
 COVERED = {"fourier_coverage": 0.6, "verdict": "good"}
 
 
@@ -107,7 +110,7 @@ def test_a_particle_that_was_knocked_is_on_its_branch():
     path = knocked(100, 300, [20, 35, -12])
     path[210:] = path[210:] @ Rotation.from_rotvec(np.radians([-33, 22, 5])).as_matrix()
     ratio = np.full(300, 0.97)
-    options = {"ratio": ratio, "mistaken": misorientations("fcc")}
+    options = {"ratio": ratio, "mistaken": FCC}
     assert stretch_share(path, 2.0, ratio=ratio) > 0.3, "as long as nothing is known of the lattice"
     assert stretch_share(path, 2.0, **options) == 0
 
@@ -117,7 +120,7 @@ def test_a_particle_that_was_knocked_is_on_its_branch():
 )
 def test_what_the_lattice_may_be_mistaken_for_is_no_knock(rotvec_deg):
     """Would catch a wrong branch, of the lattice or of its twin, excused as a turn of the particle."""
-    options = {"ratio": np.full(300, 0.97), "mistaken": misorientations("fcc")}
+    options = {"ratio": np.full(300, 0.97), "mistaken": FCC}
     assert stretch_share(knocked(180, 300, rotvec_deg), 2.0, **options) == pytest.approx(120 / 300)
 
 
@@ -125,13 +128,13 @@ def test_the_other_hand_is_no_knock():
     """Would catch a path that goes over to the other hand: what it shows is half a turn about the beam away."""
     path = solution().rotation.copy()
     path[180:] = np.diag([-1.0, -1.0, 1.0]) @ path[180:]
-    assert stretch_share(path, 2.0, mistaken=misorientations("fcc")) == pytest.approx(120 / 300)
+    assert stretch_share(path, 2.0, mistaken=FCC) == pytest.approx(120 / 300)
 
 
 def test_a_knock_does_not_excuse_what_explains_less():
     """Would catch a lost path, or another domain, whose jump is no rotation of the lattice."""
     path = knocked(180, 300, [20, 35, -12])
-    options = {"mistaken": misorientations("fcc")}
+    options = {"mistaken": FCC}
     left = np.where(np.arange(300) < 180, 0.02, 0.2)
     assert stretch_share(path, 2.0, left=lambda rows: left[rows].mean(), **options) == pytest.approx(
         120 / 300

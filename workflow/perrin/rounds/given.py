@@ -144,7 +144,7 @@ def _checks(data, solution, away, own, in_time):
             solution.step_deg,
             data.gap,
             explained(solution, data.pixel_A),
-            mistaken=own.rotation,
+            mistaken=lambda: own.rotation,
             left=left_in(data.images, data.pixel_A, solution),
         )
         checks.append(check("jumps", share, *JUMPS, "share of frames off the main branch of orientations"))

@@ -6,6 +6,7 @@ are refined wherever the frames have them, and from there the others are judged.
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -42,10 +43,10 @@ def frames_off(data, solution, system, refined=True):
 
     refined : whether atoms and their profile are of the frames, and not yet sites of a lattice that may have a twin
     """
-    mistaken, left = misorientations(system), None
+    mistaken, left = partial(misorientations, system), None
     if refined:
         there = present(solution)
-        mistaken, left = mistakable(there.xyz_A, system), left_in(data.images, data.pixel_A, there)
+        mistaken, left = partial(mistakable, there.xyz_A, system), left_in(data.images, data.pixel_A, there)
     return off_main_branch(
         solution.rotation, solution.step_deg, data.gap, explained(solution, data.pixel_A), mistaken=mistaken, left=left,
     )  # fmt: skip

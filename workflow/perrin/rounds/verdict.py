@@ -4,6 +4,8 @@ The signals and their levels are those of solved and of stuck particles: occupan
 a blend of copies), jumps that bracket stretches on a wrong branch, the likelihood against that of a perfect fit.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy.ndimage import median_filter
 
@@ -93,7 +95,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     the frames on either side are explained, the particle has turned and the branch is the same.
 
     gap (f,) : frames since the one before; ratio (f,) : of `explained`
-    mistaken (g, 3, 3) : of `mistakable`; None where every jump is a change of branch
+    mistaken : function without arguments, (g, 3, 3) of `mistakable`; None where every jump is a change of branch
     left : function of a slice of frames, the share of their power that is left unexplained; None: not asked for
     """
     frames = len(rotation)
@@ -105,8 +107,9 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
         return np.zeros(frames, bool)
     begin, end = np.r_[0, at], np.r_[at, frames]
     changes = turned[at - 1] > np.maximum(BRANCH_DEG, 2 * walk_deg[at - 1])
-    if mistaken is not None:
-        knocked = [_knocked(rotation, row, walk_deg[row - 1], mistaken, left) for row in at[changes]]
+    if mistaken is not None and changes.any():
+        alike = mistaken()
+        knocked = [_knocked(rotation, row, walk_deg[row - 1], alike, left) for row in at[changes]]
         changes[changes] = ~np.array(knocked, bool)
     branch = np.r_[0, np.cumsum(changes)]
     time = np.cumsum(gap)
@@ -125,12 +128,12 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     return np.repeat(off, end - begin)
 
 
-def _knocked(rotation, row, walk_deg, mistaken, left):
+def _knocked(rotation, row, walk_deg, alike, left):
     """Whether the particle itself turned before a row, by more than a walk does.
 
     Both hands are tried: half a turn about the beam is what the other one shows.
     """
-    before = np.concatenate([rotation[row - 1] @ mistaken, HALF_TURN @ rotation[row - 1] @ mistaken])
+    before = np.concatenate([rotation[row - 1] @ alike, HALF_TURN @ rotation[row - 1] @ alike])
     if np.degrees(angles_between(before, rotation[row])).min() < walk_deg:
         return False
     sides = slice(max(row - BESIDE, 0), row), slice(row, row + BESIDE)
@@ -156,7 +159,7 @@ def solution_checks(solution, pixel_A, system, coverage=None, gap=None, left=Non
         check(
             "jumps",
             stretch_share(
-                solution.rotation, solution.step_deg, gap, ratio, mistaken=mistakable(solution.xyz_A, system),
+                solution.rotation, solution.step_deg, gap, ratio, mistaken=partial(mistakable, solution.xyz_A, system),
                 left=left,
             ),
             *JUMPS,
