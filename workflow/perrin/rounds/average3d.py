@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perrin.atoms.depth import LEAST_COEFFICIENT
 from perrin.atoms.sites import PRESENT
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
@@ -25,7 +26,7 @@ from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
-from perrin.rounds.reunite import best_stretch, frames_off, regrown, reunited, with_atoms_beyond
+from perrin.rounds.reunite import across, best_stretch, frames_off, regrown, reunited, with_atoms_beyond
 from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD
 from perrin.rounds.volume import (
     coverage_of,
@@ -111,7 +112,7 @@ def average3d(
         else:  # as published: poses and atoms are left alone
             few, best = best_stretch(data, solution, facts["a_A"], metal.system)
         if hand == "depth":
-            facts["hand"] = hand_of_stretch(few, best, metal, polarity)
+            facts["hand"] = hand_of_stretches(data, solution, few, best, facts["a_A"], metal, polarity)
         if facts.get("hand", {}).get("verdict") == "other":
             solution = mirrored(solution)
             facts["offset_A"] = [-v for v in facts.get("offset_A", [])]
@@ -236,9 +237,8 @@ def lattice_of_atoms(best, system, facts):
     """
     if best is None or not best.occupancy.std() < OCCUPANCY_SD[0]:
         return {}
-    xyz_A, view = best.xyz_A, best.rotation[:, 2]
-    across = np.eye(3) - view.T @ view / len(view)
-    a_A, on = fitted_constant(xyz_A, system, facts["a_A"], across)
+    xyz_A = best.xyz_A
+    a_A, on = fitted_constant(xyz_A, system, facts["a_A"], across(best.rotation))
     if on < LEAST_ATOMS:
         return {}
     radius_A = (3 * len(xyz_A) * volume_per_atom(system, a_A) / (4 * np.pi)) ** (1 / 3)
@@ -249,12 +249,23 @@ def lattice_of_atoms(best, system, facts):
     }  # fmt: skip
 
 
-def hand_of_stretch(few, refined, metal, polarity):
-    """The hand of a refined stretch: dict of `perrin.atoms.depth.hand`; "undetermined" where there are no atoms."""
-    if refined is None:
+def hand_of_stretches(data, solution, few, best, a_A, metal, polarity):
+    """The hand of the best stretch, and of the next best one together with it where one alone is not sure of it.
+
+    few, best : Frames and Solution of `perrin.rounds.reunite.best_stretch`, or None
+    returns dict of `perrin.atoms.depth.hand`; "undetermined" where there are no atoms
+    """
+    if best is None:
         return {"verdict": "undetermined", "why": "too few atoms in the best stretch"}
-    found = hand_of(few.images, few.pixel_A, refined, metal.symbol, polarity)
-    found["first_frame"], found["last_frame"] = int(few.number[0]), int(few.number[-1])
+    parts, asked = [(few.images, best)], [few.number]
+    found = hand_of(parts, data.pixel_A, metal.symbol, polarity)
+    free = ~np.isin(data.number, few.number)
+    if found["verdict"] == "undetermined" and abs(found["coefficient"]) > LEAST_COEFFICIENT and free.any():
+        few, best = best_stretch(data, solution, a_A, metal.system, free)
+        if best is not None:
+            found = hand_of([*parts, (few.images, best)], data.pixel_A, metal.symbol, polarity)
+            asked.append(few.number)
+    found["stretches"] = [[int(one[0]), int(one[-1])] for one in asked]
     log.info("hand: %s", found)
     return found
 

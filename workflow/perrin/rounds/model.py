@@ -90,7 +90,7 @@ def model(
     else:
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         found, numbers, checks = _judged(data, solution, element)
-        report["hand"] = hand_of(data.images, data.pixel_A, solution, element, polarity)
+        report["hand"] = hand_of([(data.images, solution)], data.pixel_A, element, polarity)
         left = left_in(data.images, pixel_A, solution)
         system = element_data(element).system
         checks = solution_checks(solution, pixel_A, system, seen, data.gap, left) + checks

@@ -196,17 +196,29 @@ def mirrored(solution):
     return replace(solution, rotation=HALF_TURN @ solution.rotation, xyz_A=-solution.xyz_A)
 
 
-def hand_of(images, pixel_A, solution, element, polarity):
+def hand_of(parts, pixel_A, element, polarity):
     """Evidence for the hand of a refined solution from the depth of its atoms; see `perrin.atoms.depth.hand`.
 
     The model must be complete: what it lacks on one side looks like depth as long as the particle turns little.
+    parts : images and Solution of one stretch or more, each refined by itself, all in one hand
     """
-    _, change, facts = depth_profiles(element, polarity, solution.profile)
-    g, H = hand_evidence(
-        images, pixel_A, solution.xyz_A, solution.occupancy, solution.rotation, solution.shift_A, solution.amplitude,
-        solution.profile, change,
-    )  # fmt: skip
-    return hand(g, H) | facts
+    evidence = []
+    for images, one in parts:
+        _, change, facts = depth_profiles(element, polarity, one.profile)
+        evidence.append(
+            hand_evidence(
+                images,
+                pixel_A,
+                one.xyz_A,
+                one.occupancy,
+                one.rotation,
+                one.shift_A,
+                one.amplitude,
+                one.profile,
+                change,
+            )
+        )
+    return hand(*np.concatenate(evidence, axis=1)) | facts
 
 
 def rows_of(solution, rows):

@@ -52,21 +52,27 @@ def frames_off(data, solution, system, refined=True):
     )  # fmt: skip
 
 
-def best_stretch(data, solution, a_A, system):
+def best_stretch(data, solution, a_A, system, free=None):
     """The stretch whose frames the poses explain best, with atoms, profile and poses refined there.
 
     Atoms on lattice sites, or of two states at once, are no model that a small term could be read off from, and they
     leave out what does not continue the lattice: the other domain of a twin grows here.
-    returns Frames, Solution; None in its place where no atoms come out
+    free (f,) bool : frames that it may have, all where None
+    returns Frames, Solution; None in its place where no atoms come out, or too few frames are free
     """
+    free = np.ones(len(data), bool) if free is None else free
     # within one run without a jump: beyond it the path may be on another branch
     edges = np.r_[0, jumps(solution.rotation, solution.step_deg, data.gap), len(data)]
     if np.diff(edges).max() < LEAST_FRAMES:
         edges = np.r_[0, len(data)]
-    length = min(turned_enough(BEST_FRAMES, solution.step_deg), np.diff(edges).max())
+    edges = np.union1d(edges, np.flatnonzero(np.diff(free)) + 1)
+    longest = (np.diff(edges) * free[edges[:-1]]).max()
+    if longest < min(LEAST_FRAMES, len(data)):
+        return data.take(slice(0, 0)), None
+    length = min(turned_enough(BEST_FRAMES, solution.step_deg), longest)
     smooth = np.convolve(solution.gain, np.ones(length), "valid")
     first, run = np.arange(len(smooth)), np.searchsorted(edges, np.arange(len(data)), "right")
-    whole = run[first] == run[first + length - 1]
+    whole = (run[first] == run[first + length - 1]) & free[first]
     first = int(np.argmax(np.where(whole, smooth, -np.inf)))
     part = slice(first, first + length)
     few, some = data.take(part), rows_of(solution, part)
@@ -176,6 +182,12 @@ def _by_own_motions(data, solution, nearest_A):
     return _moved(found, -solution.xyz_A.mean(0))
 
 
+def across(rotation):
+    """(3, 3) information on places along each direction of the body that views give: 0 along the beam, 1 across it."""
+    view = rotation[:, 2]
+    return np.eye(3) - view.T @ view / len(view)
+
+
 def _moved(solution, by_A):
     """The same with the body's origin elsewhere, by_A (3,) from where it was."""
     along = (solution.rotation @ by_A)[:, :2]
@@ -197,7 +209,8 @@ def with_atoms_beyond(data, solution, best, system, a_A):
 
     best : Solution of the best stretch, or None. Where many of its atoms are off the lattice, the particle has another
     domain: poses and atoms of all frames are then refined together, and what was on the lattice at any time stays.
-    Two halves that a fault displaces share what lies between them: both are off their sites, neither by much.
+    Two halves that a fault displaces share what lies between them: both are off their sites, neither by much. How far
+    counts as the stretch shows it: along a line of sight that hardly turns atoms are loose, by an angstrom and more.
     returns Solution, whether its atoms are displaced so
     """
     if best is None or not len(solution.xyz_A):
@@ -205,8 +218,11 @@ def with_atoms_beyond(data, solution, best, system, a_A):
     nearest_A = nearest_distance(system, a_A)
     whole = _joined(best, solution, nearest_A)
     beyond = len(whole.xyz_A) - len(solution.xyz_A)
-    away, _ = cKDTree(solution.xyz_A).query(best.xyz_A)
-    far = int(((away > DISPLACED * nearest_A) & (away <= BEYOND * nearest_A)).sum())
+    away, site = cKDTree(solution.xyz_A).query(best.xyz_A)
+    shown = across(best.rotation)
+    moved = best.xyz_A - solution.xyz_A[site]
+    moved = np.sqrt(np.einsum("ni,ij,nj->n", moved, shown / np.linalg.norm(shown, 2), moved))
+    far = int(((moved > DISPLACED * nearest_A) & (away <= BEYOND * nearest_A)).sum())
     holds = best.occupancy.std() < OCCUPANCY_SD[0]  # atoms of a stretch that shows too few sides lie anywhere
     log.info(
         "of the %d atoms of the best stretch %d lie off the sites of the lattice, %d others far from their own",

@@ -29,6 +29,7 @@ STRETCH_FRAMES = 15
 PERSISTENCE_FRAMES = 20  # that an atom must be away, or a visitor stay, to be seen
 VIEW_FRAMES = 60  # that a view lasts, where it lasts: along a zone axis one may stay for a hundred
 CHI_MEDIAN = 0.4549  # of the square of a standard normal
+LASTING = 2.0  # times the movie's persistence, above which errors of a view count: the median over atoms scatters, too
 
 
 @dataclass
@@ -201,7 +202,7 @@ def _persistence(deviations):
 
 
 def fit_trust(evidence):
-    """Trust in each frame: the persistence of atoms in the whole movie over that about the frame, at most 1.
+    """Trust in each frame: the movie's persistence of atoms over that about the frame where that is LASTING, else 1.
 
     While the particle stands along a zone axis all its columns are a little off for as long: over a hundred frames that
     adds up to an atom that seems to have left one of them. Lives must have been found once: as long as atoms that left
@@ -216,7 +217,8 @@ def fit_trust(evidence):
     sums = total[VIEW_FRAMES:] - total[:-VIEW_FRAMES]
     here = np.median(np.square(sums), axis=1) / (CHI_MEDIAN * VIEW_FRAMES)
     middle = np.clip(np.arange(frames) - VIEW_FRAMES // 2, 0, len(here) - 1)
-    evidence.trust = np.minimum(1.0, max(persistence, 1.0) / np.maximum(here[middle], 1e-9))
+    excess = here[middle] / max(persistence, 1.0)
+    evidence.trust = np.where(excess > LASTING, 1 / np.maximum(excess, LASTING), 1.0)
 
 
 def _running(values, width):
