@@ -12,8 +12,9 @@ from perrin.files.accepted import Frames
 from perrin.imaging.lattice import rotation_group
 from perrin.imaging.profile import Profile
 from perrin.imaging.rotations import angles_between, quaternions
+from perrin.rounds import reunite
 from perrin.rounds.refine import HIGHPASS, Solution
-from perrin.rounds.reunite import regrown, with_atoms_beyond
+from perrin.rounds.reunite import best_stretch, regrown, with_atoms_beyond
 from perrin.simulate.images import PLAIN, simulate_boxes
 
 PIXEL, FRAMES = 0.358, 160
@@ -69,3 +70,31 @@ def test_all_frames_follow_the_whole_of_the_best_stretch(twin):
     assert np.mean(apart < 0.5) > 0.97
     same, still = regrown(data, start, np.zeros(FRAMES, bool), "fcc", 3.92)
     assert same is start and not still.any(), "what wins no frame is left as it was"
+
+
+def test_loose_atoms_are_not_displaced(twin, monkeypatch):
+    """Would catch a crystal taken for a faulted one because its atoms are unsure along a view that hardly turns."""
+    data, _, lattice = twin
+    rng = np.random.default_rng(2)
+    narrow = (
+        Rotation.from_rotvec(np.radians(3) * rng.standard_normal((FRAMES, 3))).as_matrix()
+        @ lattice.rotation[0]
+    )
+    off = rng.choice([-0.9, 0.9], len(lattice.xyz_A))[:, None]
+    along = replace(lattice, rotation=narrow, xyz_A=lattice.xyz_A + off * narrow[:, 2].mean(0))
+    same, displaced = with_atoms_beyond(data, lattice, along, "fcc", 3.92)
+    assert not displaced and np.array_equal(same.xyz_A, lattice.xyz_A)
+    for step in ("_refined", "_by_own_motions"):  # what follows is not asked here
+        monkeypatch.setattr(reunite, step, lambda data, start, *_: start)
+    aside = replace(along, xyz_A=lattice.xyz_A + off * narrow[:, 0].mean(0))
+    assert with_atoms_beyond(data, lattice, aside, "fcc", 3.92)[1], "across the view nothing is loose"
+
+
+def test_a_second_stretch_has_none_of_the_frames_of_the_first(twin):
+    """Would catch a hand that the same frames speak for twice."""
+    data, _, lattice = twin
+    free = np.arange(FRAMES) >= 75
+    few, best = best_stretch(data, lattice, 3.92, "fcc", free)
+    assert best is not None and np.array_equal(few.number, data.number[75:])
+    none, nothing = best_stretch(data, lattice, 3.92, "fcc", np.arange(FRAMES) > 120)
+    assert nothing is None and not len(none)
