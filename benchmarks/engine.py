@@ -43,7 +43,6 @@ from perrin.rounds import model as stage_model  # noqa: E402
 from perrin.rounds.average3d import average_by_continuity, beyond_the_lattice  # noqa: E402
 from perrin.rounds.coupled import average_by_matching  # noqa: E402
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
-from perrin.rounds.leftover import left_in  # noqa: E402
 from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
 from perrin.rounds.window3d import window_in_time  # noqa: E402
@@ -276,17 +275,15 @@ def run(options, seed):
     start = poses_of(solution, data.number)
     solution, history = window_in_time(data, start, facts, around, metal.system, 4)
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
-    left = left_in(data.images, data.pixel_A, solution)
-    verdict, why = overall(solution_checks(solution, data.pixel_A, metal.system, seen, data.gap, left))
+    asked = data.pixel_A, metal.system, seen, data.gap, data.images
+    verdict, why = overall(solution_checks(solution, *asked))
     if verdict != "failed":
         before = Draft(solution.xyz_A, solution.occupancy)
         solution = stage_model._at_rest(
             data, before, poses_of(solution, data.number), solution.profile, float(solution.step_deg), 8
         )
         found, numbers, checks = stage_model._judged(data, solution, options.element)
-        left = left_in(data.images, data.pixel_A, solution)
-        own = solution_checks(solution, data.pixel_A, metal.system, seen, data.gap, left)
-        verdict, why = overall(own + checks)
+        verdict, why = overall(solution_checks(solution, *asked) + checks)
         row |= {
             "bound_A": numbers["bound_A"], "bound_known_A": numbers["bound_known_A"],
             "inflation": numbers["inflation"], "unexplained": numbers["unexplained_share"],

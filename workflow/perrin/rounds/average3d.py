@@ -260,7 +260,7 @@ def hand_of_stretches(data, solution, few, best, a_A, metal, polarity):
     parts, asked = [(few.images, best)], [few.number]
     found = hand_of(parts, data.pixel_A, metal.symbol, polarity)
     free = ~np.isin(data.number, few.number)
-    if found["verdict"] == "undetermined" and abs(found["coefficient"]) > LEAST_COEFFICIENT and free.any():
+    if found["verdict"] == "undetermined" and abs(found["coefficient"]) > LEAST_COEFFICIENT:
         few, best = best_stretch(data, solution, a_A, metal.system, free)
         if best is not None:
             found = hand_of([*parts, (few.images, best)], data.pixel_A, metal.symbol, polarity)

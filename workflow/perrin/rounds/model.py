@@ -32,7 +32,7 @@ from perrin.imaging.rotations import matrices
 from perrin.maps.halves import half_sets
 from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
-from perrin.rounds.leftover import left_in, unexplained_share
+from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, free_step, hand_of, refine, rows_of
 from perrin.rounds.verdict import check, overall, solution_checks
 from perrin.rounds.volume import profile_facts, profile_from
@@ -91,9 +91,8 @@ def model(
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         found, numbers, checks = _judged(data, solution, element)
         report["hand"] = hand_of([(data.images, solution)], data.pixel_A, element, polarity)
-        left = left_in(data.images, pixel_A, solution)
         system = element_data(element).system
-        checks = solution_checks(solution, pixel_A, system, seen, data.gap, left) + checks
+        checks = solution_checks(solution, pixel_A, system, seen, data.gap, data.images) + checks
         if injected:
             again = _finder(data, solution, nearest_distance(element), seed)
             back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)

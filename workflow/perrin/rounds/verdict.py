@@ -9,12 +9,13 @@ from functools import partial
 import numpy as np
 from scipy.ndimage import median_filter
 
-from perrin.imaging.grids import HALF_TURN
+from perrin.imaging.grids import equivalents
 from perrin.imaging.lattice import pattern_group
 from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import angles_between
 from perrin.imaging.symmetry import own_motions
 from perrin.poses import stretches
+from perrin.rounds.leftover import left_in
 
 ORDER = ("good", "doubtful", "failed")
 LEAST_ATOMS = 13
@@ -133,20 +134,22 @@ def _knocked(rotation, row, walk_deg, alike, left):
 
     Both hands are tried: half a turn about the beam is what the other one shows.
     """
-    before = np.concatenate([rotation[row - 1] @ alike, HALF_TURN @ rotation[row - 1] @ alike])
+    before = equivalents(rotation[row - 1], alike)
     if np.degrees(angles_between(before, rotation[row])).min() < walk_deg:
         return False
     sides = slice(max(row - BESIDE, 0), row), slice(row, row + BESIDE)
     return left is None or all(left(side) <= LEFT for side in sides)
 
 
-def solution_checks(solution, pixel_A, system, coverage=None, gap=None, left=None):
+def solution_checks(solution, pixel_A, system, coverage=None, gap=None, images=None):
     """Checks of poses and atoms of a window; a list of dicts (name, value, limit, verdict, meaning).
 
-    system : of the lattice; coverage : dict of `perrin.rounds.volume.coverage_of`; gap, left : of `off_main_branch`
+    system : of the lattice; coverage : dict of `perrin.rounds.volume.coverage_of`; gap : of `off_main_branch`
+    images : (f, n, n) of these frames, which say what a jump leaves unexplained; None: not asked for
     """
     o = solution.occupancy
     ratio = explained(solution, pixel_A) if len(o) else None
+    left = None if images is None else left_in(images, pixel_A, solution)
     checks = [
         check("atoms", len(o), LEAST_ATOMS, LEAST_ATOMS, "number of atoms", above=True),
         check(

@@ -22,7 +22,6 @@ from perrin.maps.mask import automask
 from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
 from perrin.rounds.given import window_from_model
-from perrin.rounds.leftover import left_in
 from perrin.rounds.refine import Solution, refine
 from perrin.rounds.seed import GREY, occupancies
 from perrin.rounds.verdict import LEAST_ATOMS, overall, solution_checks
@@ -95,8 +94,7 @@ def window3d(
             if continuity_frames == "denoised":
                 given = replace(data, images=images_of(denoised, data))
             solution, history = window_in_time(given, start, facts, around, system, n_rounds)
-        left = left_in(data.images, data.pixel_A, solution)
-        checks = solution_checks(solution, data.pixel_A, system, seen, data.gap, left)
+        checks = solution_checks(solution, data.pixel_A, system, seen, data.gap, data.images)
         verdict, why = overall(checks)
     found = poses_of(solution, data.number)
     radius = support_radius(solution.xyz_A, float(facts["radius_A"]), data.box_size_px, data.pixel_A)

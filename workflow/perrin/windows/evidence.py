@@ -148,11 +148,13 @@ def sum_overlaps(evidence):
     _overlaps(evidence.u, evidence.present, evidence.table, evidence.dq, evidence.m)
 
 
-def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
+def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2, lasting=False):
     """Amplitudes from the present atoms, averaged over some frames, and the response in turn with them; mis-posed
     stretches cease to count.
 
     A stretch is mis-posed where its own fit falls short of half of what the movie's median amplitude promises.
+    lasting : whether the trust in each frame is fitted, too. Lives must have been found once: as long as atoms that
+        left are in the model, all others deviate.
     returns (f,) that share, averaged over 15 frames; 1 for a perfect model
     """
     c = np.einsum("fj,fj->f", evidence.present, evidence.b, dtype=np.float64)
@@ -178,6 +180,8 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2):
         )
     empty, atoms = _deviations(evidence)
     evidence.persistence = _persistence(empty), _persistence(atoms)
+    if lasting:
+        evidence.trust = _trust(atoms, evidence.persistence[1])
     return explained
 
 
@@ -201,24 +205,21 @@ def _persistence(deviations):
     return float(np.median(np.square(sums).mean(0) / PERSISTENCE_FRAMES))
 
 
-def fit_trust(evidence):
-    """Trust in each frame: the movie's persistence of atoms over that about the frame where that is LASTING, else 1.
+def _trust(deviations, persistence):
+    """(f,) the movie's persistence of atoms over that about each frame where that is LASTING, else 1.
 
     While the particle stands along a zone axis all its columns are a little off for as long: over a hundred frames that
-    adds up to an atom that seems to have left one of them. Lives must have been found once: as long as atoms that left
-    are in the model, all others deviate.
+    adds up to an atom that seems to have left one of them.
     """
-    deviations, persistence = _deviations(evidence)[1], evidence.persistence[1]
     frames, sites = deviations.shape
     if frames < 2 * VIEW_FRAMES or not sites:
-        evidence.trust = np.ones(frames)
-        return
+        return np.ones(frames)
     total = np.concatenate([np.zeros((1, sites)), np.cumsum(deviations, axis=0, dtype=np.float64)])
     sums = total[VIEW_FRAMES:] - total[:-VIEW_FRAMES]
     here = np.median(np.square(sums), axis=1) / (CHI_MEDIAN * VIEW_FRAMES)
     middle = np.clip(np.arange(frames) - VIEW_FRAMES // 2, 0, len(here) - 1)
     excess = here[middle] / max(persistence, 1.0)
-    evidence.trust = np.where(excess > LASTING, 1 / np.maximum(excess, LASTING), 1.0)
+    return np.where(excess > LASTING, 1 / np.maximum(excess, LASTING), 1.0)
 
 
 def _running(values, width):

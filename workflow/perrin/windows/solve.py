@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.windows.evidence import fit_amplitude, fit_trust
+from perrin.windows.evidence import fit_amplitude
 from perrin.windows.lives import best_life, changes_of, runs_of
 
 log = logging.getLogger("perrin")
@@ -19,8 +19,8 @@ def solve_lives(evidence, limits, sweeps=6, refits=1, lasting=False):
     evidence : Evidence, with a first guess of what is present (any number from 0 to 1)
     limits : lives.Thresholds
     refits : how often amplitudes are fitted again (they are too low while vanished atoms are in the model)
-    lasting : whether frames count less while a view lasts whose errors do (`perrin.windows.evidence.fit_trust`); poses
-        that disagree then change no atom, and nobody would see that they do
+    lasting : whether frames count less while a view lasts whose errors do; poses that disagree then change no atom,
+        and nobody would see that they do
     returns share (f,) of the expected fit that was reached, from the last amplitudes
     """
     explained = fit_amplitude(evidence)
@@ -33,9 +33,7 @@ def solve_lives(evidence, limits, sweeps=6, refits=1, lasting=False):
             )
             if not (changed or swapped):
                 break
-        explained = fit_amplitude(evidence)
-        if lasting:
-            fit_trust(evidence)
+        explained = fit_amplitude(evidence, lasting=lasting)
     return explained
 
 
