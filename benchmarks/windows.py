@@ -267,7 +267,7 @@ def run_windows(name, snr, frames, seed):
     out["equal"]["away"] = [min(abs(true - one) for one in equal[0]) for true in planted]
     K = overlap(profile, profile, PIXEL_A)
     b, u = collect(data.images, PIXEL_A, profile, np.zeros(frames, int), start[None], R, s)
-    state = assemble(data.number, b, u, np.tile(level, (frames, 1)), np.ones(frames), K)
+    state = assemble(data.number, b, u, np.tile(level, (frames, 1)), np.ones(frames), K, STEP_DEG)
     fit = (state.present * b).sum(1) / np.sqrt((state.present * state.m).sum(1))
     correlation = fit / np.sqrt(np.square(data.images).sum((1, 2)))
     steps, _ = correlation_steps(

@@ -74,12 +74,12 @@ def test_atoms_of_a_dense_column_do_not_seem_to_leave(columns, first):
     rotation[first : first + 60] = np.eye(3)
     u = project(xyz, rotation, np.zeros((300, 2)))
     present = np.ones((300, len(xyz)), np.float32)
-    empty = assemble(np.arange(300), np.zeros_like(present), u, present, np.full(300, HEIGHT), K)
+    empty = assemble(np.arange(300), np.zeros_like(present), u, present, np.full(300, HEIGHT), K, 2.5)
     K0 = K.table[0, 0]
     m = empty.m / K0
     assert m[first : first + 60].max() > 3
     rng = np.random.default_rng(3)
     b = (HEIGHT * K0 * columns(m) + rng.normal(0, np.sqrt(K0), m.shape)).astype(np.float32)
-    state = assemble(np.arange(300), b, u, present, np.full(300, HEIGHT), K)
+    state = assemble(np.arange(300), b, u, present, np.full(300, HEIGHT), K, 2.5)
     solve_lives(state, thresholds(len(xyz), 300, 0.01, 1.15))
     assert not any(len(changes_of(state.present[:, j] > 0.5)) for j in range(len(xyz)))

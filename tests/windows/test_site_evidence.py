@@ -21,7 +21,7 @@ def evidence_of(images, xyz, rotation, guess, amplitude=HEIGHT):
     one = np.zeros(frames, int)
     b, u = collect(images, PIXEL, PROFILE, one, xyz[None], rotation, np.zeros((frames, 2)))
     present = np.broadcast_to(guess, b.shape)
-    return assemble(np.arange(frames), b, u, present, np.full(frames, amplitude), K)
+    return assemble(np.arange(frames), b, u, present, np.full(frames, amplitude), K, 2.5)
 
 
 def drawn(xyz, occupancy, rotation):
@@ -192,7 +192,7 @@ def test_an_atom_seen_end_on_does_not_step_aside(left):
     root = np.linalg.cholesky(table + 1e-6 * np.eye(8))
     height = np.sqrt(1.5 / K.table[0, 0])  # an atom is worth 0.75 nats a frame
     b = height * np.einsum("fij,fj->fi", table, truth) + np.einsum("fij,fj->fi", root, noise)
-    state = assemble(np.arange(frames), b.astype(np.float32), u, guess, np.full(frames, height), K)
+    state = assemble(np.arange(frames), b.astype(np.float32), u, guess, np.full(frames, height), K, 2.5)
     solve_lives(state, thresholds(400, 1200, 0.01, 1.15))
     assert not state.present[:, 1].any()
     changes = changes_of(state.present[:, 0])
@@ -214,7 +214,7 @@ def test_a_view_that_lasts_takes_no_atom_away():
     gone = {}
     for lasting in (False, True):
         b32, level = b.astype(np.float32), np.ones((frames, sites), np.float32)
-        state = assemble(np.arange(frames), b32, u, level, np.full(frames, height), K)
+        state = assemble(np.arange(frames), b32, u, level, np.full(frames, height), K, 2.5)
         solve_lives(state, thresholds(sites, frames, 0.01, 1.15), lasting=lasting)
         gone[lasting] = {
             j: changes_of(state.present[:, j]) for j in range(sites) if not state.present[:, j].all()
@@ -222,3 +222,27 @@ def test_a_view_that_lasts_takes_no_atom_away():
     assert len(gone[False]) > 3, "the stay must be able to mislead"
     assert list(gone[True]) == [3] and abs(gone[True][3][0] - 250) <= 10
     assert state.trust[500:].max() < 0.3 and np.median(state.trust[:400]) > 0.8
+
+
+def test_errors_of_a_slow_particle_take_no_atom_away():
+    """Would catch sums over 20 frames taken to tell how long errors last where a particle turns by a degree a frame."""
+    frames, sites, view = 2000, 60, 125
+    u = np.zeros((frames, sites, 2), np.float32)
+    u[..., 0] = 5.0 * np.arange(sites)
+    rng = np.random.default_rng(8)
+    truth = np.ones((frames, sites), np.float32)
+    truth[900:, 3] = 0
+    error = np.repeat(0.4 * rng.standard_normal((frames // view, sites)), view, axis=0)
+    height = np.sqrt(1.5 / K.table[0, 0])
+    b = K.table[0, 0] * height * truth * (1 + error)
+    b += np.sqrt(K.table[0, 0]) * rng.standard_normal((frames, sites))
+    gone = {}
+    for step_deg in (1.0, 2.5):
+        b32, level = b.astype(np.float32), np.ones((frames, sites), np.float32)
+        state = assemble(np.arange(frames), b32, u, level, np.full(frames, height), K, step_deg)
+        solve_lives(state, thresholds(sites, frames, 0.01, 1.15))
+        gone[step_deg] = {
+            j: changes_of(state.present[:, j]) for j in range(sites) if not state.present[:, j].all()
+        }
+    assert len(gone[2.5]) > 1, "the errors must be able to mislead"
+    assert list(gone[1.0]) == [3] and abs(gone[1.0][3][0] - 900) <= view

@@ -126,7 +126,7 @@ def find_lives(
     limits = thresholds(union.xyz_A.shape[1], len(stack), false_alarm, inflation)
     modelled = (union.member >= 0)[window].astype(np.float32)
     b, u = collect(stack.images, pixel_A, profile, window, union.xyz_A, R, s)
-    state = assemble(stack.number, b, u, modelled, amplitude, K)
+    state = assemble(stack.number, b, u, modelled, amplitude, K, np.median([walk_deg[w] for w in window]))
     solve_lives(state, limits, lasting=True)
     empty = np.flatnonzero(~union.atom)
     for _ in range(rounds):

@@ -26,7 +26,11 @@ from perrin.windows.response import Response, fit_response, linear
 AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wanders more slowly
 UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
 STRETCH_FRAMES = 15
-PERSISTENCE_FRAMES = 20  # that an atom must be away, or a visitor stay, to be seen
+PERSISTENCE_FRAMES = (
+    20,
+    160,
+)  # that errors last, at least and at most; an atom must be away for the least to be seen
+VIEW_DEG = 11.0  # rms turn that makes another view, in which poses and response err otherwise
 VIEW_FRAMES = 60  # that a view lasts, where it lasts: along a zone axis one may stay for a hundred
 CHI_MEDIAN = 0.4549  # of the square of a standard normal
 LASTING = 2.0  # times the movie's persistence, above which errors of a view count: the median over atoms scatters, too
@@ -43,7 +47,9 @@ class Evidence:
     table, dq : of the overlap K (imaging.profile.Overlap)
     used : (f,) bool, frames that count
     response : how intensities add up
-    persistence : variance of evidence summed over some frames, over that of frames one by one: of empty sites, of atoms
+    view_frames : frames that errors last, see `view_frames`
+    persistence : variance of evidence summed over so many frames, over that of frames one by one: of empty sites, of
+        atoms
     trust : (f,) what evidence of a frame counts: less while a view lasts whose errors do
     """
 
@@ -57,6 +63,7 @@ class Evidence:
     dq: float
     used: np.ndarray
     response: Response = field(default_factory=linear)
+    view_frames: int = PERSISTENCE_FRAMES[0]
     persistence: tuple[float, float] = (1.0, 1.0)
     trust: np.ndarray | float = 1.0
 
@@ -129,14 +136,21 @@ def project(xyz_A, rotation, shift_A):
     return (np.einsum("fac,nc->fna", rotation[:, :2], xyz_A) + shift_A[:, None]).astype(np.float32)
 
 
-def assemble(number, b, u, present, amplitude, overlap):
+def view_frames(step_deg):
+    """Frames that errors of a view last while the particle turns by step_deg a frame: a random walk's to VIEW_DEG."""
+    return int(np.clip(round((VIEW_DEG / step_deg) ** 2), *PERSISTENCE_FRAMES))
+
+
+def assemble(number, b, u, present, amplitude, overlap, step_deg):
     """An Evidence whose overlaps are summed and whose amplitudes are fitted (running means).
 
     number (f,), b (f, n), u (f, n, 2), present (f, n), amplitude (f,) a first value; overlap : Overlap
+    step_deg : rms rotation a frame
     """
     evidence = Evidence(
         np.asarray(number), b, u, np.array(present, np.float32), np.zeros_like(b),
         np.array(amplitude, float), overlap.table, overlap.dq, np.ones(len(number), bool),
+        view_frames=view_frames(step_deg),
     )  # fmt: skip
     sum_overlaps(evidence)
     fit_amplitude(evidence)
@@ -179,9 +193,9 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2, lasting=False):
             evidence.intensity(), overlap, np.broadcast_to(evidence.information[:, None], overlap.shape)
         )
     empty, atoms = _deviations(evidence)
-    evidence.persistence = _persistence(empty), _persistence(atoms)
+    evidence.persistence = tuple(_persistence(one, evidence.view_frames) for one in (empty, atoms))
     if lasting:
-        evidence.trust = _trust(atoms, evidence.persistence[1])
+        evidence.trust = _trust(atoms, evidence.persistence[1], max(VIEW_FRAMES, evidence.view_frames))
     return explained
 
 
@@ -196,28 +210,28 @@ def _deviations(evidence):
     return [apart[:, sites] - apart[:, sites].mean(0) for sites in ((~taken).all(0), taken.all(0))]
 
 
-def _persistence(deviations):
-    """Median over sites of the variance of sums over 20 frames, over that of white noise."""
-    starts = np.arange(0, len(deviations) - PERSISTENCE_FRAMES + 1, PERSISTENCE_FRAMES)
+def _persistence(deviations, length):
+    """Median over sites of the variance of sums over so many frames, over that of white noise."""
+    starts = np.arange(0, len(deviations) - length + 1, length)
     if len(starts) < 2 or not deviations.shape[1]:
         return 1.0
-    sums = np.add.reduceat(deviations[: starts[-1] + PERSISTENCE_FRAMES], starts, axis=0)
-    return float(np.median(np.square(sums).mean(0) / PERSISTENCE_FRAMES))
+    sums = np.add.reduceat(deviations[: starts[-1] + length], starts, axis=0)
+    return float(np.median(np.square(sums).mean(0) / length))
 
 
-def _trust(deviations, persistence):
+def _trust(deviations, persistence, length):
     """(f,) the movie's persistence of atoms over that about each frame where that is LASTING, else 1.
 
     While the particle stands along a zone axis all its columns are a little off for as long: over a hundred frames that
     adds up to an atom that seems to have left one of them.
     """
     frames, sites = deviations.shape
-    if frames < 2 * VIEW_FRAMES or not sites:
+    if frames < 2 * length or not sites:
         return np.ones(frames)
     total = np.concatenate([np.zeros((1, sites)), np.cumsum(deviations, axis=0, dtype=np.float64)])
-    sums = total[VIEW_FRAMES:] - total[:-VIEW_FRAMES]
-    here = np.median(np.square(sums), axis=1) / (CHI_MEDIAN * VIEW_FRAMES)
-    middle = np.clip(np.arange(frames) - VIEW_FRAMES // 2, 0, len(here) - 1)
+    sums = total[length:] - total[:-length]
+    here = np.median(np.square(sums), axis=1) / (CHI_MEDIAN * length)
+    middle = np.clip(np.arange(frames) - length // 2, 0, len(here) - 1)
     excess = here[middle] / max(persistence, 1.0)
     return np.where(excess > LASTING, 1 / np.maximum(excess, LASTING), 1.0)
 

@@ -67,7 +67,7 @@ def find_windows(
     limits = thresholds(xyz.shape[1], len(stack), false_alarm, inflation)
     one = np.zeros(len(stack), int)
     b, u = collect(stack.images, pixel_A, profile, one, xyz, R, s)
-    state = assemble(stack.number, b, u, np.tile(level, (len(stack), 1)), amplitude, K)
+    state = assemble(stack.number, b, u, np.tile(level, (len(stack), 1)), amplitude, K, step_deg)
     explained = solve_lives(state, limits)
     new = np.arange(known, xyz.shape[1])
     for _ in range(rounds):
