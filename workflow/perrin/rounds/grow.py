@@ -33,10 +33,9 @@ MEMORY = 120  # frames behind the frontier from which the local occupancies are 
 TURNED_DEG = 22.0  # rms turn within such a stretch: fewer sides do not tell four atoms of a column from five
 LONGEST = 4.0  # times as many frames where the particle turns more slowly, at most
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
-JUMP_CAP = (
-    100.0  # nats: the lattice path is continuous, so a change of branch has no reason to jump; more of a slow
-)
-# particle, for what a changed shape gains by it adds up as long as the view lasts
+# nats: the lattice path is continuous, so a change of branch has no reason to jump. More of a slow particle: what a
+# changed shape gains by a jump adds up as long as the view lasts
+JUMP_CAP = 100.0
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 
