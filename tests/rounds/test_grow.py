@@ -1,14 +1,19 @@
 """A local model carried through time: planted flips and slips are undone, also where atoms leave on the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from perrin.imaging.blobs import filter_frames
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.lattice import sites, slip_vectors
+from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, quaternions
-from perrin.rounds.grow import grow, turned_enough
-from perrin.rounds.lock import LatticeLock
+from perrin.rounds.grow import Path, grow, turned_enough
+from perrin.rounds.lock import WIDTH_A, LatticeLock
+from perrin.rounds.refine import HIGHPASS
 from perrin.simulate.images import PLAIN, simulate_boxes
 
 PIXEL, N, A_A = 0.358, 64, 3.92
@@ -107,3 +112,34 @@ def test_a_slow_particle_is_given_more_frames():
     assert turned_enough(120, 2.5) == turned_enough(120, 2.01) == 120
     assert turned_enough(120, 1.4) == pytest.approx((22 / 1.4) ** 2, abs=1)
     assert turned_enough(120, 0.5) == 480 and turned_enough(60, 0.5) == 240
+
+
+@pytest.mark.parametrize("seed", [6, 31])
+def test_a_slow_particle_that_loses_atoms_keeps_its_branch(seed):
+    """Would catch a jump to another branch that a changed shape gains by for as long as the view lasts."""
+    rng = np.random.default_rng(seed)
+    xyz, _ = particle()
+    side = rng.normal(size=3)
+    stayers = np.setdiff1d(np.arange(len(xyz)), np.argsort(-(xyz @ side))[:12])
+    frames, known = 70, 20
+    steps = Rotation.from_rotvec(np.radians(1.0) / np.sqrt(3) * rng.standard_normal((frames, 3)))
+    now, rotation = Rotation.random(rng=rng), np.empty((frames, 3, 3))
+    for f in range(frames):
+        now = steps[f] * now
+        rotation[f] = now.as_matrix()
+    shift, q = np.zeros((frames, 2)), quaternions(rotation)
+    images = np.concatenate(
+        [
+            simulate_boxes(xyz, q[:known], shift[:known], N, PIXEL, 1.6, PLAIN, seed=seed),
+            simulate_boxes(xyz[stayers], q[known:], shift[known:], N, PIXEL, 1.6, PLAIN, seed=seed + 100),
+        ]
+    )
+    profile = Profile.gaussian(WIDTH_A, HIGHPASS)
+    filtered, K = filter_frames(images, PIXEL, profile), overlap(profile, profile, PIXEL)
+    changed = {}
+    for step_deg in (1.0, 2.5):
+        lock = replace(lock_of(rotation, shift), rotation=rotation, shift_A=shift, step_deg=step_deg)
+        path = Path(filtered, lock, 1.0, np.zeros((frames, 2)), None)
+        changed[step_deg] = path.relabel(0, frames, xyz, np.ones(len(xyz)), K, held=np.arange(frames) < known)
+    assert changed[2.5] > 0.5, "the changed shape must be able to mislead"
+    assert changed[1.0] == 0
