@@ -11,6 +11,7 @@ from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.lattice import sites, slip_vectors
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, quaternions
+from perrin.rounds import grow as module
 from perrin.rounds.grow import Path, grow, turned_enough
 from perrin.rounds.lock import WIDTH_A, LatticeLock
 from perrin.rounds.refine import HIGHPASS
@@ -114,8 +115,8 @@ def test_a_slow_particle_is_given_more_frames():
     assert turned_enough(120, 0.5) == 480 and turned_enough(60, 0.5) == 240
 
 
-@pytest.mark.parametrize("seed", [6, 31])
-def test_a_slow_particle_that_loses_atoms_keeps_its_branch(seed):
+@pytest.mark.parametrize("seed", [6, 14])
+def test_a_slow_particle_that_loses_atoms_keeps_its_branch(seed, monkeypatch):
     """Would catch a jump to another branch that a changed shape gains by for as long as the view lasts."""
     rng = np.random.default_rng(seed)
     xyz, _ = particle()
@@ -136,10 +137,11 @@ def test_a_slow_particle_that_loses_atoms_keeps_its_branch(seed):
     )
     profile = Profile.gaussian(WIDTH_A, HIGHPASS)
     filtered, K = filter_frames(images, PIXEL, profile), overlap(profile, profile, PIXEL)
-    changed = {}
-    for step_deg in (1.0, 2.5):
-        lock = replace(lock_of(rotation, shift), rotation=rotation, shift_A=shift, step_deg=step_deg)
+    lock = replace(lock_of(rotation, shift), rotation=rotation, shift_A=shift, step_deg=1.0)
+    changed = []
+    for cap in (module.JUMP_CAP, module.SMOOTH_CAP):
+        monkeypatch.setattr(module, "SMOOTH_CAP", cap)
         path = Path(filtered, lock, 1.0, np.zeros((frames, 2)), None)
-        changed[step_deg] = path.relabel(0, frames, xyz, np.ones(len(xyz)), K, held=np.arange(frames) < known)
-    assert changed[2.5] > 0.5, "the changed shape must be able to mislead"
-    assert changed[1.0] == 0
+        changed.append(path.relabel(0, frames, xyz, np.ones(len(xyz)), K, np.arange(frames) < known))
+    assert changed[0] > 0.5, "the changed shape must be able to mislead"
+    assert changed[1] == 0

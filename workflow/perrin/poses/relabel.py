@@ -12,6 +12,8 @@ import numpy as np
 
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.pairs import pair_sums
+from perrin.imaging.rotations import angles_between
+from perrin.poses.stretches import JUMP_FACTOR
 
 HELD = -1e6  # nats of any other branch of a frame that is to stay
 
@@ -114,7 +116,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
                         squared += (turned[t, g, i, j] - turned[t - 1, h, i, j]) ** 2
                 half = min(np.sqrt(squared / 8), 1.0)
                 theta = 2 * np.arcsin(half)
-                angle_cost[g, h] = min(theta * theta * by_angle / gap[t], angle_cap)
+                angle_cost[g, h] = min(theta * theta * by_angle / gap[t], angle_cap[t])
         new = np.empty(n)
         order = np.argsort(-value)  # costs are not negative: what is behind the best so far cannot win
         for k in numba.prange(n):
@@ -148,7 +150,7 @@ def _best_branches(score, turned, place, by_angle, angle_cap, by_distance, dista
 
 def segment_test(
     filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, box_A, group, slips, walk_deg, walk_A=0.2,
-    gap=None, stride=2, held=None, angle_cap=30.0, half_turn=True, depth=0.0,
+    gap=None, stride=2, held=None, angle_cap=30.0, smooth_cap=None, half_turn=True, depth=0.0,
 ):  # fmt: skip
     """Undo flips, lattice rotations and slips: poses on the best branch of every frame.
 
@@ -157,8 +159,9 @@ def segment_test(
     group : (g, 3, 3) rotations of the lattice; slips : (t, 3) its short translations, zero first
     walk_deg, walk_A : rms rotation and per-axis shift between frames
     stride : every how manieth frame is tested; those between follow the one before
-    angle_cap : nats that a jump of orientation costs at most; a low cap lets a lost stretch be recovered, a high
-        one keeps the particle from turning round where a change of its shape makes that tempting
+    angle_cap : nats that a jump of orientation costs at most; a low cap lets a lost stretch be recovered
+    smooth_cap : the same where the path as given does not jump; a high one keeps the particle from turning round where
+        a change of its shape makes that tempting. None: angle_cap
     half_turn : also each rotation after half a turn about the beam, which is the mirrored body's projection
     depth : relative change of an atom's image for one angstrom of height (`perrin.atoms.depth.slope`): what tells a
         body from the mirrored one where its shape does not; other than 0 it takes all atoms for equally strong
@@ -191,8 +194,12 @@ def segment_test(
     moves = np.einsum("fgij,tj->fgti", turned[:, :, :2], slips)
     place = (np.asarray(shift_A + box_A)[rows, None, None] + moves[rows]).reshape(len(rows), -1, 2)
     sigma2 = (1.5 * np.radians(walk_deg) / np.sqrt(3)) ** 2
+    cap = np.full(len(rows), float(angle_cap))
+    if smooth_cap is not None:
+        walked = np.degrees(angles_between(rotation[rows][1:], rotation[rows][:-1])) / np.sqrt(apart[:-1])
+        cap[1:][walked < JUMP_FACTOR * walk_deg] = smooth_cap
     path = _best_branches(
-        value, turned[rows], place, 1 / (2 * sigma2), angle_cap, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
+        value, turned[rows], place, 1 / (2 * sigma2), cap, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
         np.r_[1.0, apart[:-1]],
     )  # fmt: skip
     g, t = np.divmod(path, len(slips))

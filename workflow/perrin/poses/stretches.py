@@ -19,6 +19,7 @@ from perrin.poses.polish import polish
 
 log = logging.getLogger("perrin")
 
+JUMP_FACTOR = 3.6  # rms steps that a walk does not make from frame to frame
 LOW = 0.93  # of the likelihood expected around there: a wrong branch explains 0.6 to 0.9 of it
 FOLLOWED = 3  # starts of a frame that are refined to the end
 LOST_SIGMAS = 2.0  # below the likelihood expected: a frame to look for anew
@@ -26,14 +27,14 @@ WIDEST_DEG = 18.0  # of that search
 HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
-def bad_stretches(rotation, step_deg, longest=100, jump_factor=3.6, margin=25):
+def bad_stretches(rotation, step_deg, longest=100, margin=25):
     """(first, stop) of the stretches between two jumps at most `longest` frames apart, or cut off by an end.
 
-    A jump is a rotation between neighbours beyond jump_factor times the rms step. A wrong path often nears the
+    A jump is a rotation between neighbours beyond JUMP_FACTOR times the rms step. A wrong path often nears the
     right one without a jump, so `margin` frames on either side are suspects too.
     """
     angle = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    at = np.flatnonzero(angle > jump_factor * step_deg) + 1
+    at = np.flatnonzero(angle > JUMP_FACTOR * step_deg) + 1
     frames = len(rotation)
     found = []
     edges = np.r_[at, frames]

@@ -33,18 +33,15 @@ MEMORY = 120  # frames behind the frontier from which the local occupancies are 
 TURNED_DEG = 22.0  # rms turn within such a stretch: fewer sides do not tell four atoms of a column from five
 LONGEST = 4.0  # times as many frames where the particle turns more slowly, at most
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
-# nats: the lattice path is continuous, so a change of branch has no reason to jump. More of a slow particle: what a
-# changed shape gains by a jump adds up as long as the view lasts
-JUMP_CAP = 100.0
+# nats that a change of branch costs at most. The lattice path is continuous: where it does not jump, a jump has no
+# reason but a changed shape, which seems to fit in another orientation for as long as the view lasts
+JUMP_CAP, SMOOTH_CAP = 100.0, 1000.0
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 
 
 def turned_enough(frames, step_deg):
-    """So many frames (or nats of as many), or more where the particle turns slowly.
-
-    A random walk has turned by TURNED_DEG in MEMORY's.
-    """
+    """So many frames, or more where the particle turns slowly: a random walk has turned by TURNED_DEG in MEMORY's."""
     return round(frames * float(np.clip((TURNED_DEG / step_deg) ** 2 / MEMORY, 1.0, LONGEST)))
 
 
@@ -73,8 +70,8 @@ class Path:
         level = np.full(stop - first, np.median(self.amplitude[part]))
         R, s, changed, _ = segment_test(
             few, xyz, occupancy, K, self.rotation[part], self.shift_A[part], level, self.box_A[part],
-            *self.branches, self.step_deg, gap=self.gap[part], held=held,
-            angle_cap=turned_enough(JUMP_CAP, self.step_deg), depth=depth,
+            *self.branches, self.step_deg, gap=self.gap[part], held=held, angle_cap=JUMP_CAP,
+            smooth_cap=SMOOTH_CAP, depth=depth,
         )  # fmt: skip
         self.rotation[part], self.shift_A[part] = R, s
         return float(changed.mean())

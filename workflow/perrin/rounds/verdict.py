@@ -23,7 +23,6 @@ LEAST_GAIN = 10.0  # nats a frame above an empty frame
 OCCUPANCY_SD = 0.11, 0.20  # good below the first, failed above the second
 OCCUPANCY_MIN = 0.35, 0.0
 JUMPS = 0.06, 0.30  # share of frames off the main branch
-JUMP_FACTOR = 3.6  # rms steps
 BRANCH_DEG = 25.0  # a larger jump is no weak frame
 BESIDE = 200  # frames on either side of a jump that must be explained
 LEFT = 0.15  # of the particle's power there, at most: another domain leaves a quarter, a tenth of the atoms a tenth
@@ -83,7 +82,7 @@ def stretch_share(*args, **options):
 def jumps(rotation, step_deg, gap):
     """Rows before which the path turned by more than a walk does; gap (f,) : frames since the one before."""
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    return np.flatnonzero(turned > JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
+    return np.flatnonzero(turned > stretches.JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
 
 
 def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mistaken=None, left=None):
@@ -102,7 +101,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     frames = len(rotation)
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    walk_deg = JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
+    walk_deg = stretches.JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
     at = jumps(rotation, step_deg, gap)
     if not len(at):
         return np.zeros(frames, bool)
@@ -118,7 +117,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
         before = np.flatnonzero(end[: i - 1] >= end[i - 1] - longest)
         apart = time[begin[i]] - time[end[before] - 1]
         back = np.degrees(angles_between(rotation[end[before] - 1], rotation[begin[i]]))
-        for j in before[back < JUMP_FACTOR * step_deg * np.sqrt(apart)]:
+        for j in before[back < stretches.JUMP_FACTOR * step_deg * np.sqrt(apart)]:
             branch[branch == branch[i]] = branch[j]
     weight = np.bincount(branch, end - begin)
     off = branch != np.argmax(weight)
