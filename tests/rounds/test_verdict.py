@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from perrin.imaging.lattice import misorientations
 from perrin.imaging.profile import Profile
 from perrin.rounds.refine import Solution
-from perrin.rounds.verdict import check, overall, solution_checks, stretch_share
+from perrin.rounds.verdict import check, off_main_branch, overall, solution_checks
 
 
 def solution(frames=300, atoms=40, occupancy_sd=0.04, jump=None, gain=120.0):
@@ -63,6 +63,10 @@ def test_blind_views_are_not_called_good():
     assert overall(solution_checks(solution(), 0.358, "fcc", blind))[0] == "doubtful"
 
 
+def off_share(*args, **options):
+    return off_main_branch(*args, **options).mean()
+
+
 def turned(first, stop, angle_deg):
     """A path whose frames first:stop are turned by an angle."""
     path = solution().rotation.copy()
@@ -72,30 +76,28 @@ def turned(first, stop, angle_deg):
 
 def test_frames_on_another_branch_are_counted():
     """Would catch a branch that is overlooked because no second jump ends it, or one that is not found again."""
-    assert stretch_share(turned(0, 0, 0), 2.0) == 0
-    assert stretch_share(turned(100, 130, 60), 2.0) == pytest.approx(30 / 300)
-    assert stretch_share(turned(0, 120, 60), 2.0) == pytest.approx(120 / 300)
-    assert stretch_share(turned(280, 300, 110), 2.0) == pytest.approx(20 / 300)
-    assert stretch_share(turned(60, 260, 60), 2.0) == pytest.approx(100 / 300), (
-        "too long to find the way back"
-    )
+    assert off_share(turned(0, 0, 0), 2.0) == 0
+    assert off_share(turned(100, 130, 60), 2.0) == pytest.approx(30 / 300)
+    assert off_share(turned(0, 120, 60), 2.0) == pytest.approx(120 / 300)
+    assert off_share(turned(280, 300, 110), 2.0) == pytest.approx(20 / 300)
+    assert off_share(turned(60, 260, 60), 2.0) == pytest.approx(100 / 300), "too long to find the way back"
 
 
 def test_small_jumps_count_where_the_piece_between_them_explains_less():
     """Would catch a good path called bad for its weak frames, or a lost stretch called good for its small jumps."""
     path = turned(100, 180, 14)
     ratio = np.full(300, 0.98)
-    assert stretch_share(path, 2.0, ratio=ratio) == 0
+    assert off_share(path, 2.0, ratio=ratio) == 0
     ratio[100:180] = 0.8
-    assert stretch_share(path, 2.0, ratio=ratio) == pytest.approx(80 / 300)
+    assert off_share(path, 2.0, ratio=ratio) == pytest.approx(80 / 300)
 
 
 def test_what_happened_in_a_gap_is_no_jump():
     """Would catch rotation during rejected frames taken for a change of branch."""
     gap = np.ones(300)
     gap[150] = 40
-    assert stretch_share(turned(150, 300, 35), 2.0) == pytest.approx(0.5)
-    assert stretch_share(turned(150, 300, 35), 2.0, gap) == 0
+    assert off_share(turned(150, 300, 35), 2.0) == pytest.approx(0.5)
+    assert off_share(turned(150, 300, 35), 2.0, gap) == 0
 
 
 def knocked(first, stop, rotvec_deg):
@@ -111,8 +113,8 @@ def test_a_particle_that_was_knocked_is_on_its_branch():
     path[210:] = path[210:] @ Rotation.from_rotvec(np.radians([-33, 22, 5])).as_matrix()
     ratio = np.full(300, 0.97)
     options = {"ratio": ratio, "mistaken": FCC}
-    assert stretch_share(path, 2.0, ratio=ratio) > 0.3, "as long as nothing is known of the lattice"
-    assert stretch_share(path, 2.0, **options) == 0
+    assert off_share(path, 2.0, ratio=ratio) > 0.3, "as long as nothing is known of the lattice"
+    assert off_share(path, 2.0, **options) == 0
 
 
 @pytest.mark.parametrize(
@@ -121,14 +123,14 @@ def test_a_particle_that_was_knocked_is_on_its_branch():
 def test_what_the_lattice_may_be_mistaken_for_is_no_knock(rotvec_deg):
     """Would catch a wrong branch, of the lattice or of its twin, excused as a turn of the particle."""
     options = {"ratio": np.full(300, 0.97), "mistaken": FCC}
-    assert stretch_share(knocked(180, 300, rotvec_deg), 2.0, **options) == pytest.approx(120 / 300)
+    assert off_share(knocked(180, 300, rotvec_deg), 2.0, **options) == pytest.approx(120 / 300)
 
 
 def test_the_other_hand_is_no_knock():
     """Would catch a path that goes over to the other hand: what it shows is half a turn about the beam away."""
     path = solution().rotation.copy()
     path[180:] = np.diag([-1.0, -1.0, 1.0]) @ path[180:]
-    assert stretch_share(path, 2.0, mistaken=FCC) == pytest.approx(120 / 300)
+    assert off_share(path, 2.0, mistaken=FCC) == pytest.approx(120 / 300)
 
 
 def test_a_knock_does_not_excuse_what_explains_less():
@@ -136,11 +138,9 @@ def test_a_knock_does_not_excuse_what_explains_less():
     path = knocked(180, 300, [20, 35, -12])
     options = {"mistaken": FCC}
     left = np.where(np.arange(300) < 180, 0.02, 0.2)
-    assert stretch_share(path, 2.0, left=lambda rows: left[rows].mean(), **options) == pytest.approx(
-        120 / 300
-    )
-    assert stretch_share(path, 2.0, left=lambda rows: left[0], **options) == 0
-    assert stretch_share(path, 2.0, left=lambda rows: np.nan, **options) > 0, "nobody knows"
+    assert off_share(path, 2.0, left=lambda rows: left[rows].mean(), **options) == pytest.approx(120 / 300)
+    assert off_share(path, 2.0, left=lambda rows: left[0], **options) == 0
+    assert off_share(path, 2.0, left=lambda rows: np.nan, **options) > 0, "nobody knows"
 
 
 def test_unknown_values_fail():

@@ -27,7 +27,7 @@ from perrin.rounds.follow import angles_to, best_alone, candidates, followed, le
 from perrin.rounds.leftover import left_in, unexplained_share
 from perrin.rounds.lock import WIDTH_A
 from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, refine
-from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, explained, overall, stretch_share
+from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, explained, off_main_branch, overall
 from perrin.rounds.volume import profile_from
 
 log = logging.getLogger("perrin")
@@ -139,7 +139,7 @@ def _checks(data, solution, away, own, in_time):
         agree = np.mean(away < np.radians(AGREE_DEG))
         words = f"share of frames that by themselves are within {AGREE_DEG:g} degrees of their path"
         checks.append(check("alone", agree, *ALONE, words, above=True))
-        share = stretch_share(
+        off = off_main_branch(
             solution.rotation,
             solution.step_deg,
             data.gap,
@@ -147,7 +147,9 @@ def _checks(data, solution, away, own, in_time):
             mistaken=lambda: own.rotation,
             left=left_in(data.images, data.pixel_A, solution),
         )
-        checks.append(check("jumps", share, *JUMPS, "share of frames off the main branch of orientations"))
+        checks.append(
+            check("jumps", off.mean(), *JUMPS, "share of frames off the main branch of orientations")
+        )
     return checks
 
 

@@ -74,11 +74,6 @@ def mistakable(xyz_A, system):
     return np.concatenate([pattern_group(system), *own])
 
 
-def stretch_share(*args, **options):
-    """Share of frames off the branch that most frames are on, see `off_main_branch`."""
-    return float(off_main_branch(*args, **options).mean())
-
-
 def jumps(rotation, step_deg, gap):
     """Rows before which the path turned by more than a walk does; gap (f,) : frames since the one before."""
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
@@ -160,10 +155,10 @@ def solution_checks(solution, pixel_A, system, coverage=None, gap=None, images=N
         ),
         check(
             "jumps",
-            stretch_share(
+            off_main_branch(
                 solution.rotation, solution.step_deg, gap, ratio, mistaken=partial(mistakable, solution.xyz_A, system),
                 left=left,
-            ),
+            ).mean(),
             *JUMPS,
             "share of frames off the main branch of orientations",
         ),
