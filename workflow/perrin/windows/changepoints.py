@@ -13,6 +13,7 @@ import numpy as np
 from perrin.windows.lives import date
 
 MOST_EDGES = 600  # of the grid of the first search; boundaries are placed to the frame afterwards
+USUAL = 1.45  # variance of evidence summed over a view, over that of white noise: of good poses at 2.5 degrees a frame
 SHARE = 0.75  # of the information of a lone atom that is left on average beside overlapping neighbours
 
 
@@ -38,15 +39,16 @@ class Boundary:
         return len(self.left) + len(self.arrived)
 
 
-def penalty_nats(information, min_frames, least_atoms, threshold):
+def penalty_nats(information, min_frames, least_atoms, threshold, persistence=1.0):
     """What a boundary must gain: that of the least number of atoms over the shortest window, never less than chance.
 
     A step of so many atoms, as far as a shortest window from the next boundary, always pays for itself; in gradual
     loss of r atoms a frame windows become 2 sqrt(least_atoms min_frames / r) frames long, or the shortest allowed.
-    information : (f,) of one atom in every frame
+    Where errors last longer than is usual they add up to as much more, and so much more is asked for.
+    information : (f,) of one atom in every frame; persistence : of atoms, see `perrin.windows.evidence.Evidence`
     """
     half = SHARE * float(np.mean(information)) / 2
-    return least_atoms * max(min_frames * half, threshold)
+    return least_atoms * max(min_frames * half * max(persistence / USUAL, 1.0), threshold)
 
 
 def segment_lives(ratios, min_frames, penalty):

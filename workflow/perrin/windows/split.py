@@ -84,13 +84,15 @@ def find_windows(
         sum_overlaps(state)
         explained = solve_lives(state, limits)
     ratios = state.ratios()
-    least = changepoints.penalty_nats(state.information, min_frames, least_atoms, inflation * limits.one)
+    lasting = state.persistence[1]
+    sure = max(inflation, lasting) * limits.one
+    least = changepoints.penalty_nats(state.information, min_frames, least_atoms, sure, lasting)
     firsts = changepoints.segment_lives(ratios, min_frames, least)
-    boundaries, gone = changepoints.judge(ratios, firsts, inflation * limits.one, least_atoms, inflation)
+    boundaries, gone = changepoints.judge(ratios, firsts, sure, least_atoms, inflation)
     rows, record = _describe(number, state, boundaries, gone, frame_rate_hz)
     record |= {
         "penalty_nats": least,
-        "threshold_nats": inflation * limits.one,
+        "threshold_nats": sure,
         "nats_per_atom_and_frame": float(state.information.mean() / 2),
         "response": state.response.as_record(),
         "persistence": state.persistence,
