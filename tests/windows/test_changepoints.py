@@ -35,6 +35,25 @@ def windows_of(ratios, min_frames=100, least_atoms=3, threshold=10.0):
     return judge(ratios, segment_lives(ratios, min_frames, penalty), threshold, least_atoms, 1.15)
 
 
+def test_errors_that_last_make_no_boundary():
+    """Would catch a price that is the same however long errors last; what changes at once still makes one."""
+    frames, atoms, view, information = 2000, 200, 125, 2.0
+    rng = np.random.default_rng(4)
+    error = np.repeat(0.6 * rng.standard_normal((frames // view, atoms)), view, axis=0)
+    persistence = 1 + information * view * 0.6**2
+    found = []
+    for left in (0, 70):
+        present = stepped(frames, atoms, [(1000, left)])
+        ratios = ratios_of(present) + information * error * present
+        for lasting in (1.0, persistence):
+            asked = np.full(frames, information), 300, 3, 10.0, lasting
+            found.append(segment_lives(ratios, 300, penalty_nats(*asked)))
+    assert len(found[0]) > 1, "the errors must be able to mislead"
+    assert found[1] == [0]
+    assert len(found[3]) == 2 and abs(found[3][1] - 1000) <= view
+    assert penalty_nats(np.ones(9), 300, 3, 10.0, 1.2) == penalty_nats(np.ones(9), 300, 3, 10.0)
+
+
 def test_the_partition_is_the_best_of_all():
     """Would catch an error of the dynamic programme: all partitions of 10 blocks are tried."""
     rng = np.random.default_rng(1)
