@@ -115,7 +115,7 @@ def test_a_slow_particle_is_given_more_frames():
     assert turned_enough(120, 0.5) == 480 and turned_enough(60, 0.5) == 240
 
 
-@pytest.mark.parametrize("seed", [6, 14])
+@pytest.mark.parametrize("seed", [6, 31])
 def test_a_slow_particle_that_loses_atoms_keeps_its_branch(seed, monkeypatch):
     """Would catch a jump to another branch that a changed shape gains by for as long as the view lasts."""
     rng = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ LONGEST = 4.0  # times as many frames where the particle turns more slowly, at m
 OVERLAP = 40  # frames behind the frontier that are looked at again; the older half of them is held
 # nats that a change of branch costs at most. The lattice path is continuous: where it does not jump, a jump has no
 # reason but a changed shape, which seems to fit in another orientation for as long as the view lasts
-JUMP_CAP, SMOOTH_CAP = 100.0, 1000.0
+JUMP_CAP, SMOOTH_CAP = 100.0, 400.0
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
 FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 
