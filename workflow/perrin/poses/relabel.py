@@ -12,8 +12,7 @@ import numpy as np
 
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.pairs import pair_sums
-from perrin.imaging.rotations import angles_between
-from perrin.poses.stretches import JUMP_FACTOR
+from perrin.poses.stretches import jumps
 
 HELD = -1e6  # nats of any other branch of a frame that is to stay
 
@@ -194,13 +193,12 @@ def segment_test(
     moves = np.einsum("fgij,tj->fgti", turned[:, :, :2], slips)
     place = (np.asarray(shift_A + box_A)[rows, None, None] + moves[rows]).reshape(len(rows), -1, 2)
     sigma2 = (1.5 * np.radians(walk_deg) / np.sqrt(3)) ** 2
-    cap = np.full(len(rows), float(angle_cap))
-    if smooth_cap is not None:
-        walked = np.degrees(angles_between(rotation[rows][1:], rotation[rows][:-1])) / np.sqrt(apart[:-1])
-        cap[1:][walked < JUMP_FACTOR * walk_deg] = smooth_cap
+    since = np.r_[1.0, apart[:-1]]
+    cap = np.full(len(rows), float(angle_cap if smooth_cap is None else smooth_cap))
+    cap[jumps(rotation[rows], walk_deg, since)] = angle_cap
     path = _best_branches(
         value, turned[rows], place, 1 / (2 * sigma2), cap, 1 / (2 * (1.5 * walk_A) ** 2), 15.0, 3.0,
-        np.r_[1.0, apart[:-1]],
+        since,
     )  # fmt: skip
     g, t = np.divmod(path, len(slips))
     here = np.arange(len(rows))

@@ -27,14 +27,19 @@ WIDEST_DEG = 18.0  # of that search
 HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
+def jumps(rotation, step_deg, gap=None):
+    """Rows before which the path turned by more than a walk does; gap (f,) : frames since the one before, None: 1."""
+    turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
+    walk = 1.0 if gap is None else np.sqrt(gap[1:])
+    return np.flatnonzero(turned > JUMP_FACTOR * step_deg * walk) + 1
+
+
 def bad_stretches(rotation, step_deg, longest=100, margin=25):
     """(first, stop) of the stretches between two jumps at most `longest` frames apart, or cut off by an end.
 
-    A jump is a rotation between neighbours beyond JUMP_FACTOR times the rms step. A wrong path often nears the
-    right one without a jump, so `margin` frames on either side are suspects too.
+    A wrong path often nears the right one without a jump, so `margin` frames on either side are suspects too.
     """
-    angle = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    at = np.flatnonzero(angle > JUMP_FACTOR * step_deg) + 1
+    at = jumps(rotation, step_deg)
     frames = len(rotation)
     found = []
     edges = np.r_[at, frames]

@@ -19,12 +19,13 @@ from perrin.imaging.profile import overlap
 from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
+from perrin.poses.stretches import jumps
 from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.grow import turned_enough
 from perrin.rounds.leftover import left_in
 from perrin.rounds.refine import refine, rows_of
-from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, jumps, mistakable, off_main_branch
+from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, mistakable, off_main_branch
 
 log = logging.getLogger("perrin")
 

@@ -74,12 +74,6 @@ def mistakable(xyz_A, system):
     return np.concatenate([pattern_group(system), *own])
 
 
-def jumps(rotation, step_deg, gap):
-    """Rows before which the path turned by more than a walk does; gap (f,) : frames since the one before."""
-    turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
-    return np.flatnonzero(turned > stretches.JUMP_FACTOR * step_deg * np.sqrt(gap[1:])) + 1
-
-
 def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mistaken=None, left=None):
     """(f,) bool, frames that are not on the branch of most frames, as far as jumps of orientation tell.
 
@@ -97,7 +91,7 @@ def off_main_branch(rotation, step_deg, gap=None, ratio=None, longest=100, mista
     gap = np.ones(frames) if gap is None else np.asarray(gap, float)
     turned = np.degrees(angles_between(rotation[1:], rotation[:-1]))
     walk_deg = stretches.JUMP_FACTOR * step_deg * np.sqrt(gap[1:])
-    at = jumps(rotation, step_deg, gap)
+    at = stretches.jumps(rotation, step_deg, gap)
     if not len(at):
         return np.zeros(frames, bool)
     begin, end = np.r_[0, at], np.r_[at, frames]

@@ -26,12 +26,9 @@ from perrin.windows.response import Response, fit_response, linear
 AMPLITUDE_FRAMES = 31  # frames over which the amplitude is averaged: focus wanders more slowly
 UNEXPLAINED = 0.5  # share of the expected fit below which a stretch of frames is taken to be mis-posed
 STRETCH_FRAMES = 15
-PERSISTENCE_FRAMES = (
-    20,
-    160,
-)  # that errors last, at least and at most; an atom must be away for the least to be seen
+PERSISTENCE_FRAMES = 20, 160  # that errors last, at least and at most: an atom away for fewer is not seen
 VIEW_DEG = 11.0  # rms turn that makes another view, in which poses and response err otherwise
-VIEW_FRAMES = 60  # that a view lasts, where it lasts: along a zone axis one may stay for a hundred
+STAY_FRAMES = 60  # over which a view that lasts is told: along a zone axis one may stay for a hundred
 CHI_MEDIAN = 0.4549  # of the square of a standard normal
 LASTING = 2.0  # times the movie's persistence, above which errors of a view count: the median over atoms scatters, too
 
@@ -195,7 +192,7 @@ def fit_amplitude(evidence, width=AMPLITUDE_FRAMES, turns=2, lasting=False):
     empty, atoms = _deviations(evidence)
     evidence.persistence = tuple(_persistence(one, evidence.view_frames) for one in (empty, atoms))
     if lasting:
-        evidence.trust = _trust(atoms, evidence.persistence[1], max(VIEW_FRAMES, evidence.view_frames))
+        evidence.trust = _trust(atoms, evidence.persistence[1], max(STAY_FRAMES, evidence.view_frames))
     return explained
 
 
