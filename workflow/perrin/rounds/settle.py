@@ -18,13 +18,11 @@ from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
 from perrin.poses.stretches import borrow, mend
 from perrin.rounds.refine import measured_step_deg
-from perrin.rounds.seed import occupancies
+from perrin.rounds.seed import occupancies, shape
 
 log = logging.getLogger("perrin")
 
 NO_TURN = np.eye(3)[None]
-FAINT = 0.15  # of the plateau: sites below it are no part of the shape
-MOST = 1.2  # of the plateau: what one site counts at most
 TURNS = 12  # at most; round particles take three, the ends of elongated ones come out by and by
 RISE = 1.003  # of the log-likelihood: a turn that wins less is the last
 
@@ -42,8 +40,7 @@ def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None):
     for turn in range(TURNS):
         o, level, _ = occupancies(filtered, around, R, s, a, overlap, start=o, bounded=False)
         a = a * level
-        there = o > FAINT
-        model = around.xyz_A[there], np.minimum(o[there], MOST), overlap
+        model = *shape(around.xyz_A, o), overlap
         R, s, slipped, _ = segment_test(
             filtered, *model, R, s, a, box_A, NO_TURN, slips, step, gap=gap, half_turn=False
         )
@@ -55,7 +52,7 @@ def settle(filtered, lock, around, overlap, amplitude, box_A, gap=None):
             R, s, a, gain, mended = mend(filtered, *model, R, s, a, gain, box_A, step, low_runs="none")
         log.info(
             "shape of %.0f atoms on %d sites: %.1f %% of the frames had slipped, %d borrowed a pose, %d stretches "
-            "tracked anew, step %.2f deg, %.1f nats a frame", model[1].sum(), there.sum(), 100 * slipped.mean(), lent,
+            "tracked anew, step %.2f deg, %.1f nats a frame", model[1].sum(), len(model[1]), 100 * slipped.mean(), lent,
             mended, step, gain.mean(),
         )  # fmt: skip
         before = gain.mean()
