@@ -43,6 +43,7 @@ from perrin.rounds import model as stage_model  # noqa: E402
 from perrin.rounds.average3d import average_by_continuity, beyond_the_lattice  # noqa: E402
 from perrin.rounds.coupled import average_by_matching  # noqa: E402
 from perrin.rounds.injected import mutual_pairs  # noqa: E402
+from perrin.rounds.unstretch import unstretched  # noqa: E402
 from perrin.rounds.verdict import overall, solution_checks  # noqa: E402
 from perrin.rounds.volume import coverage_of, poses_of, profile_facts  # noqa: E402
 from perrin.rounds.window3d import window_in_time  # noqa: E402
@@ -282,11 +283,13 @@ def run(options, seed):
         solution = stage_model._at_rest(
             data, before, poses_of(solution, data.number), solution.profile, float(solution.step_deg), 8
         )
-        found, numbers, checks = stage_model._judged(data, solution, options.element)
+        solution, strain = unstretched(data, solution, metal)
+        found, numbers, checks = stage_model._judged(data, solution, options.element, strain)
         verdict, why = overall(solution_checks(solution, *asked) + checks)
         row |= {
             "bound_A": numbers["bound_A"], "bound_known_A": numbers["bound_known_A"],
-            "inflation": numbers["inflation"], "unexplained": numbers["unexplained_share"],
+            "inflation": numbers["inflation"],
+            "strain_least_seen": strain and strain["strain"], "unexplained": numbers["unexplained_share"],
         }  # fmt: skip
     row |= {"verdict": verdict, "why": why, "total_s": time.process_time() - begin}
     sigma_A = None if verdict == "failed" else found.sigma_A

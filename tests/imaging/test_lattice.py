@@ -123,3 +123,21 @@ def test_constant_of_atoms_about_a_lattice(system, a_A):
     found, on = lattice.fitted_constant(stray + rng.normal(0, 0.08, stray.shape), system, a_A)
     assert found == pytest.approx(true, abs=0.006) and on <= len(points)
     assert lattice.fitted_constant(points[:3], system, a_A)[1] == 0
+
+
+@pytest.mark.parametrize("system", ["fcc", "bcc", "hcp"])
+def test_the_deformation_of_strained_atoms_is_found(system):
+    """Would catch a stretch that its own errors lengthen, and one that is lost where far atoms miss their sites."""
+    rng, a_A = np.random.default_rng(3), {"fcc": 3.92, "bcc": 3.3, "hcp": 2.95}[system]
+    points = lattice.sites(system, a_A, 10.0, (0.4, 0.3, 0.2))
+    along = np.array([0.6, 0.48, 0.64])
+    F = np.eye(3) + 0.07 * np.outer(along, along) + rng.normal(0, 0.004, (3, 3))
+    atoms = points @ F.T + [5.0, -2.0, 1.0]
+    found, on = lattice.fitted_deformation(atoms, system, a_A)
+    np.testing.assert_allclose(found, F, atol=1e-9)
+    assert on.all()
+    loose = atoms + np.outer(rng.normal(0, 0.15, len(atoms)), along)
+    found, on = lattice.fitted_deformation(loose, system, a_A)
+    np.testing.assert_allclose(along @ found @ along, along @ F @ along, atol=0.006)
+    assert on.mean() > 0.9
+    assert not lattice.fitted_deformation(points[:3], system, a_A)[1].any()

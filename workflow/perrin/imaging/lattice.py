@@ -172,6 +172,43 @@ def fitted_constant(xyz_A, system, a_A, weight=None, turns=4):
     return best
 
 
+def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, np.inf)):
+    """Affine map of the lattice onto atoms whose axes are about x, y, z, by least squares from the middle outwards.
+
+    Unlike lengths of bonds, which errors of the atoms make longer, it has no bias. Where the map is off by some per
+    cent only the middle finds its sites at first, and mends it for those farther out.
+    xyz_A (n, 3) : atoms; those off the lattice by more than a fifth of the nearest distance are left out
+    a_A : a first value, within a few percent; reach_A : distances from the middle within which atoms are asked in turn
+    returns F (3, 3), position = F @ site + origin, and on (n,) bool, the atoms on the lattice; F is nan where too
+    few are
+    """
+    nearest = nearest_distance(system, a_A)
+    distance = np.linalg.norm(xyz_A - xyz_A.mean(0), axis=1)
+    motif = np.array(_BASIS[system]) - centre_of_symmetry(system)
+    best = np.full((3, 3), np.nan), np.zeros(len(xyz_A), bool)
+    for start in motif @ cell(system, a_A):  # any atom of the cell may be the one in the middle
+        points = (
+            sites(system, a_A, 1.1 * (distance.max() + 2 * nearest) + np.linalg.norm(start), start) - start
+        )
+        tree = cKDTree(points)
+        for first in np.argsort(distance, kind="stable")[:5]:  # one of them is displaced more than the others
+            F, origin = np.eye(3), xyz_A[first]
+            for reach in reach_A:
+                away, at = tree.query((xyz_A - origin) @ np.linalg.inv(F).T)
+                on = (away < 0.2 * nearest) & (distance < reach)
+                if on.sum() < 5:
+                    break
+                known = np.c_[points[at[on]], np.ones(on.sum())]
+                *columns, origin = np.linalg.lstsq(known, xyz_A[on], rcond=None)[0]
+                F = np.array(columns).T
+                if not np.linalg.cond(F) < 2:  # of a few atoms in a plane, say
+                    break
+            else:
+                if on.sum() > best[1].sum():
+                    best = F, on
+    return best
+
+
 def slip_vectors(system, a_A):
     """(m, 3) lattice translations between nearest neighbours, the zero vector first."""
     points = sites(system, a_A, 1.05 * nearest_distance(system, a_A)) if system != "hcp" else None

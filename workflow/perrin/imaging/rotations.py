@@ -37,3 +37,9 @@ def relion_angles(matrix):
 def from_relion_angles(angles_deg):
     """RELION's (rot, tilt, psi), degrees, (n, 3), to (n, 3, 3) rotations R."""
     return np.swapaxes(Rotation.from_euler("ZYZ", angles_deg, degrees=True).as_matrix(), -1, -2)
+
+
+def across(rotation):
+    """(3, 3) information on places along each direction of the body that views give: 0 along the beam, 1 across it."""
+    view = rotation[:, 2]
+    return np.eye(3) - view.T @ view / len(view)

@@ -20,13 +20,14 @@ from perrin.files.records import Atoms
 from perrin.files.tables import write_table
 from perrin.imaging.lattice import fitted_constant, volume_per_atom
 from perrin.imaging.profile import Profile
+from perrin.imaging.rotations import across
 from perrin.maps.correlation import frame_amplitudes, frame_correlations
 from perrin.rounds.coupled import average_by_matching
 from perrin.rounds.given import average_from_model, present, read_start
 from perrin.rounds.grow import grow
 from perrin.rounds.lock import WIDTH_A, lock_lattice
 from perrin.rounds.refine import HIGHPASS, Solution, hand_of, mirrored
-from perrin.rounds.reunite import across, best_stretch, frames_off, regrown, reunited, with_atoms_beyond
+from perrin.rounds.reunite import best_stretch, frames_off, regrown, reunited, with_atoms_beyond
 from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD
 from perrin.rounds.volume import (
     coverage_of,

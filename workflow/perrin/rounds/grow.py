@@ -23,7 +23,7 @@ from perrin.poses.stretches import mend
 from perrin.progress import progress
 from perrin.rounds.lock import WIDTH_A, atom_amplitude
 from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg
-from perrin.rounds.seed import MOST, occupancies, seed_sites, shape, sites_around
+from perrin.rounds.seed import occupancies, seed_sites, sites_around
 from perrin.rounds.settle import settle
 
 log = logging.getLogger("perrin")
@@ -37,7 +37,7 @@ OVERLAP = 40  # frames behind the frontier that are looked at again; the older h
 # reason but a changed shape, which seems to fit in another orientation for as long as the view lasts
 JUMP_CAP, SMOOTH_CAP = 100.0, 400.0
 BLOCK = 400  # frames that share a model while bad stretches are tracked anew
-HOLDS = 0.2  # of the plateau: a site whose neighbours are asked again
+FAINT = 0.2  # of the plateau: a site whose neighbours are asked again
 
 
 def turned_enough(frames, step_deg):
@@ -138,7 +138,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         """
         rows = np.arange(len(sites))
         if before is not None:
-            rows = np.unique(np.concatenate([beside[j] for j in np.flatnonzero(before > HOLDS)]))
+            rows = np.unique(np.concatenate([beside[j] for j in np.flatnonzero(before > FAINT)]))
         few, part = path.frames(begin, stop)
         found, level, _ = occupancies(
             few, around.take(rows), path.rotation[part], path.shift_A[part], path.amplitude[part], K,
@@ -149,15 +149,15 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
         o[rows] = found
         return o
 
-    def atoms(o):
-        there = o > PRESENT
-        return sites[there], np.minimum(o[there], MOST)
+    def model(o):
+        keep = o > PRESENT
+        return sites[keep], np.minimum(o[keep], 1.2)
 
     for _ in range(3):
         o = local(low, high)
-        changed = path.relabel(low, high, *atoms(o), K)
-        path.polish(low, high, *shape(sites, o), K)
-        path.weigh(low, high, atoms(o)[0], K)
+        changed = path.relabel(low, high, *model(o), K)
+        path.polish(low, high, *model(o), K)
+        path.weigh(low, high, model(o)[0], K)
         if changed == 0:
             break
     o = local(low, high, o)
@@ -178,12 +178,12 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
             weighed = new, min(new + memory, high)
         path.amplitude[new:stop] = np.median(path.amplitude[known])
         free = begin + int(np.argmin(held)), end - int(np.argmin(held[::-1]))
-        changed = path.relabel(begin, end, *atoms(o), K, held)
-        path.polish(*free, *shape(sites, o), K)
+        changed = path.relabel(begin, end, *model(o), K, held)
+        path.polish(*free, *model(o), K)
         if changed:  # unrefined poses had blurred the test
-            path.relabel(begin, end, *atoms(o), K, held)
-            path.polish(*free, *shape(sites, o), K)
-        path.weigh(*free, atoms(o)[0], K)
+            path.relabel(begin, end, *model(o), K, held)
+            path.polish(*free, *model(o), K)
+        path.weigh(*free, model(o)[0], K)
         o = local(*weighed, o)
         steps[new] = o
     path.step_deg = float(
@@ -195,7 +195,7 @@ def grow(frames, pixel_A, lock, extent_A, box_A, gap=None, window=120):
     for begin in range(0, count, BLOCK // 2):
         end = min(begin + BLOCK, count)
         known = (begins >= begin - STEP) & (begins < end)
-        mended += path.mend(begin, end, *shape(sites, np.median(table[known], axis=0)), K)
+        mended += path.mend(begin, end, *model(np.median(table[known], axis=0)), K)
     ever = (table > PRESENT).any(0)
     weight = np.diff(np.r_[begins, count])
     mean = weight @ table / count

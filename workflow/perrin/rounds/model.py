@@ -34,6 +34,7 @@ from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
 from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, free_step, hand_of, refine, rows_of
+from perrin.rounds.unstretch import stretch_covariance, unstretched
 from perrin.rounds.verdict import check, overall, solution_checks
 from perrin.rounds.volume import profile_facts, profile_from
 
@@ -89,7 +90,8 @@ def model(
         report |= {"n_atoms": 0, "verdict": "failed", "why": facts["why"], "checks": facts["checks"]}
     else:
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
-        found, numbers, checks = _judged(data, solution, element)
+        solution, strain = unstretched(data, solution, element_data(element))
+        found, numbers, checks = _judged(data, solution, element, strain)
         report["hand"] = hand_of([(data.images, solution)], data.pixel_A, element, polarity)
         system = element_data(element).system
         checks = solution_checks(solution, pixel_A, system, seen, data.gap, data.images) + checks
@@ -156,8 +158,11 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
     return Solution(R, s, a, gain, sigma, xyz, o, profile, step_deg)
 
 
-def _judged(data, solution, element):
-    """Atoms with covariance, probability and coordination; numbers and checks of the halves."""
+def _judged(data, solution, element, strain=None):
+    """Atoms with covariance, probability and coordination; numbers and checks of the halves.
+
+    strain : of `perrin.rounds.unstretch.unstretched`
+    """
     filtered = filter_frames(data.images, data.pixel_A, solution.profile)
     K = overlap(solution.profile, solution.profile, data.pixel_A)
     free, known, sigma_o = joint.covariances(
@@ -175,7 +180,7 @@ def _judged(data, solution, element):
     variance = sigma_o**2 + OCCUPANCY_FLOOR**2
     cn = contacts(solution.xyz_A, contact_distance(element))
     found = Atoms(
-        solution.xyz_A, solution.occupancy, free * inflation**2,
+        solution.xyz_A, solution.occupancy, free * inflation**2 + stretch_covariance(solution.xyz_A, strain),
         expit((2 * solution.occupancy - 1) / (2 * variance)), element, {"cn": cn},
     )  # fmt: skip
     numbers = {
@@ -183,6 +188,7 @@ def _judged(data, solution, element):
         "bound_A": _rms(free),
         "bound_known_A": _rms(known),
         "inflation": inflation,
+        "strain_least_seen": strain,
         "occupancy_sigma": float(sigma_o.mean()),
         "nats_per_frame": float(solution.gain.mean()),
         "amplitude": float(np.median(solution.amplitude)),

@@ -16,6 +16,7 @@ from perrin.atoms.sites import PRESENT, point_occupancies
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import branches, misorientations, nearest_distance
 from perrin.imaging.profile import overlap
+from perrin.imaging.rotations import across
 from perrin.imaging.symmetry import own_motions
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
@@ -181,12 +182,6 @@ def _by_own_motions(data, solution, nearest_A):
         gap=data.gap,
     )
     return _moved(found, -solution.xyz_A.mean(0))
-
-
-def across(rotation):
-    """(3, 3) information on places along each direction of the body that views give: 0 along the beam, 1 across it."""
-    view = rotation[:, 2]
-    return np.eye(3) - view.T @ view / len(view)
 
 
 def _moved(solution, by_A):

@@ -17,8 +17,6 @@ from perrin.poses.polish import polish
 log = logging.getLogger("perrin")
 
 GREY = 0.1  # share of grey occupancies above which they are not clear
-FAINT = 0.15  # of the plateau: sites below it are no part of the shape
-MOST = 1.2  # of the plateau: what one site counts at most
 
 
 def sites_around(lock, extent_A):
@@ -55,9 +53,19 @@ def seed_sites(filtered, lock, around, profile, pixel_A, amplitude, box_A, windo
         R, s, a = lock.rotation[part], lock.shift_A[part], np.full(window, amplitude * level)
         for _ in range(refine):
             o, level, grey = occupancies(few, around, R, s, a, K)
+            keep = o > sites.PRESENT
             a = a * level
             R, s, a, gain, _ = polish(
-                few, *shape(around.xyz_A, o), K, R, s, a, 3, walk_deg=lock.step_deg, box_A=box_A[part]
+                few,
+                around.xyz_A[keep],
+                np.minimum(o[keep], 1.2),
+                K,
+                R,
+                s,
+                a,
+                3,
+                walk_deg=lock.step_deg,
+                box_A=box_A[part],
             )
         o, level, grey = occupancies(few, around, R, s, a, K)
         log.info(
@@ -72,16 +80,6 @@ def seed_sites(filtered, lock, around, profile, pixel_A, amplitude, box_A, windo
     grey, first, o, level = best
     log.info("first model from row %d: %d sites, grey share %.2f", first, (o > sites.PRESENT).sum(), grey)
     return first, level
-
-
-def shape(xyz_A, o):
-    """The sites that hold something, each weighted with what it holds: what poses are refined against.
-
-    Sites below half an atom are part of it. Seen from a narrow range of directions, a particle that lacks them and
-    turns more explains the frames nearly as well: cut off once, they do not come back, and it ends a layer too thin.
-    """
-    there = o > FAINT
-    return xyz_A[there], np.minimum(o[there], MOST)
 
 
 def occupancies(filtered, around, R, s, a, K, start=None, bounded=True):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perrin.atoms.sites import PRESENT, Sites
+from perrin.atoms.sites import Sites
 from perrin.files.accepted import images_of, read_accepted
 from perrin.files.atomic import read_json, write_json
 from perrin.files.elements import element as element_data
@@ -23,7 +23,7 @@ from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
 from perrin.rounds.given import window_from_model
 from perrin.rounds.refine import Solution, refine
-from perrin.rounds.seed import GREY, MOST, occupancies, shape
+from perrin.rounds.seed import GREY, occupancies
 from perrin.rounds.verdict import LEAST_ATOMS, overall, solution_checks
 from perrin.rounds.volume import (
     coverage_of,
@@ -37,7 +37,7 @@ from perrin.rounds.volume import (
 
 log = logging.getLogger("perrin")
 
-TURNS = 12  # of sites and poses before the first model: two at least, and until few sites are grey
+TURNS = 8  # of sites and poses before the first model: two at least, and until few sites are grey
 
 ROUND_COLUMNS = {
     "round": ("", "number of the round, from 1"),
@@ -168,12 +168,14 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     for turn in range(TURNS):
         o, level, grey = occupancies(filtered, asked, R, s, a, K, o)
         a = a * level
-        keep = o > PRESENT
+        keep = o > 0.5
         log.info("lattice sites %d: %d occupied, grey share %.2f", turn + 1, keep.sum(), grey)
-        R, s, a, gain, sigma = polish(filtered, *shape(points, o), K, R, s, a, 4, **options)
+        R, s, a, gain, sigma = polish(
+            filtered, points[keep], np.minimum(o[keep], 1.2), K, R, s, a, 4, **options
+        )
         if turn > 0 and grey < GREY:
             break
-    first = Solution(R, s, a, gain, sigma, points[keep], np.minimum(o[keep], MOST), profile, step)
+    first = Solution(R, s, a, gain, sigma, points[keep], np.minimum(o[keep], 1.2), profile, step)
     if keep.sum() < LEAST_ATOMS:
         return first, []
     return refine(
