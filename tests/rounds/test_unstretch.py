@@ -15,17 +15,18 @@ from perrin.simulate.images import PLAIN, simulate_boxes
 
 PIXEL, FRAMES, PT = 0.358, 160, element("Pt")
 MEAN_VIEW = Rotation.from_rotvec([0.5, -0.3, 0.8])
+BRIGHT = 4.0  # of an atom, in units of the noise: poses of single frames are known to some tenths of a degree
 PROFILE = Profile.gaussian(0.45, HIGHPASS)
 
 
 def filmed(xyz, rotation, seed=1):
     """Frames of atoms, and the solution that has their truth."""
     images = simulate_boxes(
-        xyz, quaternions(rotation), np.zeros((FRAMES, 2)), 64, PIXEL, 1.6, PLAIN, seed=seed
+        xyz, quaternions(rotation), np.zeros((FRAMES, 2)), 64, PIXEL, BRIGHT, PLAIN, seed=seed
     )
     number, nothing = np.arange(FRAMES), np.zeros((FRAMES, 2))
     data = Frames(images, number, number, nothing.astype(int), nothing, np.ones(FRAMES), PIXEL)
-    amplitude, zero = np.full(FRAMES, 1.6), np.zeros(FRAMES)
+    amplitude, zero = np.full(FRAMES, BRIGHT), np.zeros(FRAMES)
     known = Solution(
         rotation, nothing, amplitude, zero, zero, xyz, np.ones(len(xyz)), PROFILE, UNRELATED_DEG,
     )  # fmt: skip
