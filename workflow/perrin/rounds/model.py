@@ -51,6 +51,7 @@ HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
 DISPLACED_A = 0.2  # of every candidate of the injected movie along each axis
 HANDS = 0.06, 0.40  # share of frames in the other hand
 UNEXPLAINED = 0.06, 0.40  # complete models leave at most 0.02, half of a twin 0.25
+LAYER = 0.05, 0.5  # half a layer of ten: atoms of one too few are stretched over the place of all
 INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
 
 
@@ -208,6 +209,9 @@ def _judged(data, solution, element, strain=None):
     numbers["unexplained_share"] = left if np.isfinite(left) else None
     checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves in angstrom")]
     checks.append(check("hands", mixed, *HANDS, "share of frames whose depth speaks for the other hand"))
+    if strain is not None:
+        words = "strain along the least seen direction, where a layer of atoms may be missing"
+        checks.append(check("strain_least_seen", abs(strain["strain"]), *LAYER, words))
     if np.isfinite(left):
         words = "share of the particle's power that the atoms leave unexplained"
         checks.append(check("unexplained", left, *UNEXPLAINED, words))
