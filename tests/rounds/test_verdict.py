@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from perrin.imaging.lattice import misorientations
 from perrin.imaging.profile import Profile
 from perrin.rounds.refine import Solution
-from perrin.rounds.verdict import check, off_main_branch, overall, solution_checks
+from perrin.rounds.verdict import check, off_main_branch, overall, solution_checks, unexplained_check
 
 
 def solution(frames=300, atoms=40, occupancy_sd=0.04, jump=None, gain=120.0):
@@ -148,3 +148,12 @@ def test_unknown_values_fail():
     assert check("x", np.nan, 1, 2, "x")["verdict"] == "failed"
     assert check("x", 0.5, 0.4, 0.1, "x", above=True)["verdict"] == "good"
     assert check("x", 0.2, 0.4, 0.1, "x", above=True)["verdict"] == "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(0.01, "good"), (0.1, "doubtful"), (0.6, "failed"), (np.nan, "doubtful")]
+)
+def test_atoms_that_fill_the_box_are_doubtful(left, expected):
+    """Would catch a model that overgrew its box and, with no place left to measure the noise in, passes unasked."""
+    verdict, why = overall([unexplained_check(left, 0.06, 0.4)])
+    assert verdict == expected and "unexplained" in why

@@ -27,7 +27,15 @@ from perrin.rounds.follow import angles_to, best_alone, candidates, followed, le
 from perrin.rounds.leftover import left_in, unexplained_share
 from perrin.rounds.lock import WIDTH_A
 from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, refine
-from perrin.rounds.verdict import JUMPS, LEAST_ATOMS, check, explained, off_main_branch, overall
+from perrin.rounds.verdict import (
+    JUMPS,
+    LEAST_ATOMS,
+    check,
+    explained,
+    off_main_branch,
+    overall,
+    unexplained_check,
+)
 from perrin.rounds.volume import profile_from
 
 log = logging.getLogger("perrin")
@@ -132,11 +140,7 @@ def _checks(data, solution, away, own, in_time):
         check("atoms", len(solution.xyz_A), LEAST_ATOMS, LEAST_ATOMS, "number of atoms", above=True),
     ]
     left = unexplained_share(data.images, data.pixel_A, solution)
-    asked = check(
-        "unexplained", left, *UNEXPLAINED, "share of the particle's power that the model leaves unexplained"
-    )
-    # a model that has grown over the whole box leaves no place to measure the noise in
-    checks.append(asked if np.isfinite(left) else asked | {"verdict": "doubtful"})
+    checks.append(unexplained_check(left, *UNEXPLAINED))
     if in_time:
         agree = np.mean(away < np.radians(AGREE_DEG))
         words = f"share of frames that by themselves are within {AGREE_DEG:g} degrees of their path"

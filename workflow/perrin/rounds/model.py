@@ -35,7 +35,7 @@ from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
 from perrin.rounds.leftover import unexplained_share
 from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, free_step, hand_of, refine, rows_of
 from perrin.rounds.unstretch import stretch_covariance, unstretched
-from perrin.rounds.verdict import check, overall, solution_checks
+from perrin.rounds.verdict import check, overall, solution_checks, unexplained_check
 from perrin.rounds.volume import profile_facts, profile_from
 
 log = logging.getLogger("perrin")
@@ -212,9 +212,7 @@ def _judged(data, solution, element, strain=None):
     if strain is not None:
         words = "strain along the least seen direction, where a layer of atoms may be missing"
         checks.append(check("strain_least_seen", abs(strain["strain"]), *LAYER, words))
-    if np.isfinite(left):
-        words = "share of the particle's power that the atoms leave unexplained"
-        checks.append(check("unexplained", left, *UNEXPLAINED, words))
+    checks.append(unexplained_check(left, *UNEXPLAINED))
     return found, numbers, checks
 
 

@@ -48,6 +48,17 @@ def check(name, value, good, failed, meaning, above=False):
     }
 
 
+def unexplained_check(left, good, failed):
+    """The check of `perrin.rounds.leftover.unexplained_share`.
+
+    Atoms that fill the whole box leave no place to measure the noise in: nothing is known, and that is doubtful.
+    """
+    asked = check(
+        "unexplained", left, good, failed, "share of the particle's power that the atoms leave unexplained"
+    )
+    return asked if np.isfinite(left) else asked | {"verdict": "doubtful"}
+
+
 def overall(checks):
     """The worst verdict of a list of checks, and a sentence that names what decided."""
     worst = max((c["verdict"] for c in checks), key=ORDER.index, default="good")
