@@ -84,6 +84,10 @@ class Evidence:
         """(f,) log-likelihood ratio of presence against absence of site j, others as they are."""
         return self.trust * self.information * self.response.worth(self.intensity(j), self.crowding(j))
 
+    def inflation(self, least, atom):
+        """What the evidence of an atom, or of an empty site, is divided by: `least`, or as much as its errors last."""
+        return max(least, self.persistence[int(atom)])
+
     def ratios(self):
         """(f, n) float32, the same of all sites."""
         information = np.reshape(self.trust * self.information, (-1, 1)).astype(np.float32)

@@ -43,7 +43,7 @@ def _best(evidence, limits, j):
     An atom's evidence deviates longer than an empty site's: the inflation is that of what the site is mostly.
     """
     ratio = evidence.ratio(j)
-    inflation = max(limits.inflation, evidence.persistence[int(ratio.sum() > 0)])
+    inflation = evidence.inflation(limits.inflation, atom=ratio.sum() > 0)
     return ratio, best_life(ratio, replace(limits, inflation=inflation))[0]
 
 

@@ -84,9 +84,8 @@ def find_windows(
         sum_overlaps(state)
         explained = solve_lives(state, limits)
     ratios = state.ratios()
-    lasting = state.persistence[1]
-    sure = max(inflation, lasting) * limits.one
-    least = changepoints.penalty_nats(state.information, min_frames, least_atoms, sure, lasting)
+    sure = state.inflation(inflation, atom=True) * limits.one
+    least = changepoints.penalty_nats(state.information, min_frames, least_atoms, sure, state.persistence[1])
     firsts = changepoints.segment_lives(ratios, min_frames, least)
     boundaries, gone = changepoints.judge(ratios, firsts, sure, least_atoms, inflation)
     rows, record = _describe(number, state, boundaries, gone, frame_rate_hz)
