@@ -21,6 +21,7 @@ from perrin.maps.fsc import corrected_fsc, fsc_columns
 from perrin.maps.mask import automask
 from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
+from perrin.rounds.crossings import in_one_hand
 from perrin.rounds.given import window_from_model
 from perrin.rounds.refine import Solution, refine
 from perrin.rounds.seed import GREY, occupancies
@@ -178,10 +179,12 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     first = Solution(R, s, a, gain, sigma, points[keep], np.minimum(o[keep], 1.2), profile, step)
     if keep.sum() < LEAST_ATOMS:
         return first, []
-    return refine(
+    solution, history = refine(
         data.images, data.pixel_A, first, data.box_A, *crystal.branches(system, a_A), spacing, n_rounds,
         data.gap, thorough=True,
     )  # fmt: skip
+    solution, later = in_one_hand(data, solution, system, a_A, n_rounds)
+    return solution, history + later
 
 
 def draft_atoms(solution, element):
