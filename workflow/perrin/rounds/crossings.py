@@ -19,9 +19,8 @@ from perrin.rounds.refine import refine, rows_of
 
 log = logging.getLogger("perrin")
 
-CROSSING_DEG = (
-    6.0  # rotation that half a turn about the beam lacks to one of the lattice: the beam is 3 from the axis
-)
+# that half a turn about the beam lacks to a rotation of the lattice: the beam is 3 degrees from the axis
+CROSSING_DEG = 6.0
 LEAST_FRAMES = 150  # of a piece: fewer frames say too little of its atoms
 ROUNDS = 3  # of refinement of the piece's atoms
 CHANGED = 0.01  # share of frames on another branch below which nothing is asked

@@ -64,16 +64,17 @@ def unstretched(data, solution, metal):
         solution.gain,
         solution.sigma,
     )
+    now = strain
     for turn in range(TURNS):
-        now, on = _strain_along(xyz, metal, along)
-        if not on >= LEAST_ON:
-            break
         middle = xyz.mean(0)
         factor = (1 + (1 - held) * strain) / (1 + now)
         xyz = middle + (xyz - middle) @ (np.eye(3) + (factor - 1) * np.outer(along, along))
         R, s, a, gain, sigma = polish(filtered, xyz, o, K, R, s, a, 4, **walk)
         if turn < TURNS - 1:
             xyz, o, _ = atom_step(filtered, xyz, o, K, R, s, a)
+            now, on = _strain_along(xyz, metal, along)
+            if not on >= LEAST_ON:
+                break
     log.info(
         "strain along the least seen direction %.2f %% (known to %.2f %%), of which %.0f %% is taken away: %.2f nats a "
         "frame, %.2f before", 100 * strain, 100 * found["strain_sigma"], 100 * held, gain.mean(), solution.gain.mean(),
