@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from perrin.imaging.rotations import angles_between, rotvec_matrices
+from perrin.poses.lost import borrow, seek
 from perrin.poses.polish import polish
-from perrin.poses.stretches import bad_stretches, borrow, mend, seek, with_low_runs
+from perrin.poses.stretches import bad_stretches, mend, with_low_runs
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,12 @@ def sites(system, a_A, radius_A, centre_A=(0, 0, 0), c_over_a=IDEAL_C_OVER_A):
     return points[np.linalg.norm(points - centre, axis=1) <= radius_A]
 
 
+def _different_places(system, a_A):
+    """(m, 3) atoms of the cell that no translation of the lattice joins, from its centre: one, of hcp two."""
+    motif = np.array(_BASIS[system]) - centre_of_symmetry(system)
+    return (motif if system == "hcp" else motif[:1]) @ cell(system, a_A)
+
+
 def fitted_constant(xyz_A, system, a_A, weight=None, turns=4):
     """Lattice constant of atoms whose axes are about x, y, z: scale, turn and shift by least squares.
 
@@ -149,10 +155,9 @@ def fitted_constant(xyz_A, system, a_A, weight=None, turns=4):
     middle = xyz_A.mean(0)
     origin = xyz_A[np.argmin(np.linalg.norm(xyz_A - middle, axis=1))]
     reach = np.linalg.norm(xyz_A - origin, axis=1).max() + nearest_distance(system, a_A)
-    motif = np.array(_BASIS[system]) - centre_of_symmetry(system)
-    # any atom of the cell may be the one at the origin; a wrong choice leaves many atoms without a site
+    # the atom at the origin may be any; a wrong choice leaves many atoms without a site
     best = np.nan, 0
-    for start in motif @ cell(system, a_A):
+    for start in _different_places(system, a_A):
         points = sites(system, a_A, reach + np.linalg.norm(start), start) - start
         tree, scale, turn, shift = cKDTree(points), 1.0, np.eye(3), -origin
         for _ in range(turns):
@@ -184,9 +189,8 @@ def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, n
     """
     nearest = nearest_distance(system, a_A)
     distance = np.linalg.norm(xyz_A - xyz_A.mean(0), axis=1)
-    motif = np.array(_BASIS[system]) - centre_of_symmetry(system)
     best = np.full((3, 3), np.nan), np.zeros(len(xyz_A), bool)
-    for start in motif @ cell(system, a_A):  # any atom of the cell may be the one in the middle
+    for start in _different_places(system, a_A):  # any of them may be the atom in the middle
         points = (
             sites(system, a_A, 1.1 * (distance.max() + 2 * nearest) + np.linalg.norm(start), start) - start
         )

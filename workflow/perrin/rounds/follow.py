@@ -17,10 +17,11 @@ from perrin.imaging.rotations import angles_between
 from perrin.imaging.symmetry import moved_images, same_images
 from perrin.poses.candidates import drawn_density, refined, searched
 from perrin.poses.linking import lifted, linked
+from perrin.poses.lost import borrow
 from perrin.poses.polish import polish
-from perrin.poses.stretches import borrow, mend
+from perrin.poses.stretches import mend
 from perrin.rounds.lock import WIDTH_A
-from perrin.rounds.refine import HIGHPASS, Solution, measured_step_deg
+from perrin.rounds.refine import HIGHPASS, Solution, held_in_time, measured_step_deg
 
 log = logging.getLogger("perrin")
 
@@ -80,7 +81,7 @@ def followed(data, xyz_A, profile, found, own):
     o, K = np.ones(len(xyz_A)), overlap(profile, profile, data.pixel_A)
     filtered = filter_frames(data.images, data.pixel_A, profile)
     model = (filtered, xyz_A, o, K)
-    options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
+    options = held_in_time(step, data.box_A, data.gap)
     if len(own) > 1:  # nearly equal is not equal: which of them it is
         R, s, a = told_apart(*model, R, s, a, own, data.box_A, data.gap, step)
     R, s, a, gain, sigma = polish(*model, R, s, a, 3, **options)

@@ -33,7 +33,16 @@ from perrin.maps.halves import half_sets
 from perrin.poses.polish import polish
 from perrin.rounds.injected import injected_truth, mutual_pairs, rigid_fit
 from perrin.rounds.leftover import unexplained_share
-from perrin.rounds.refine import HIGHPASS, PROFILE_FRAMES, Solution, free_step, hand_of, refine, rows_of
+from perrin.rounds.refine import (
+    HIGHPASS,
+    PROFILE_FRAMES,
+    Solution,
+    free_step,
+    hand_of,
+    held_in_time,
+    refine,
+    rows_of,
+)
 from perrin.rounds.unstretch import stretch_covariance, unstretched
 from perrin.rounds.verdict import check, overall, solution_checks, unexplained_check
 from perrin.rounds.volume import profile_facts, profile_from
@@ -139,7 +148,7 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
     )  # fmt: skip
     rows = np.unique(np.linspace(0, count - 1, min(PROFILE_FRAMES, count)).astype(int))
     R, s, a, xyz, o = start.rotation, start.shift_A, start.amplitude, start.xyz_A, start.occupancy
-    options = {"walk_deg": step_deg, "box_A": data.box_A, "gap": data.gap} if start.in_time else {}
+    options = held_in_time(step_deg, data.box_A, data.gap)
     for turn in range(n_rounds):
         profile, factor = joint.fit_profile(
             data.images[rows], data.pixel_A, HIGHPASS, xyz, o, R[rows], s[rows], a[rows]
@@ -159,7 +168,7 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
     return Solution(R, s, a, gain, sigma, xyz, o, profile, step_deg)
 
 
-def _judged(data, solution, element, strain=None):
+def _judged(data, solution, element, strain):
     """Atoms with covariance, probability and coordination; numbers and checks of the halves.
 
     strain : of `perrin.rounds.unstretch.unstretched`

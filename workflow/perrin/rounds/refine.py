@@ -13,9 +13,10 @@ from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.optics import depth_profiles
 from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import angles_between, rotvec_matrices
+from perrin.poses.lost import borrow, seek
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
-from perrin.poses.stretches import bad_stretches, borrow, mend, seek
+from perrin.poses.stretches import bad_stretches, mend
 
 log = logging.getLogger("perrin")
 
@@ -51,6 +52,11 @@ class Solution:
     def in_time(self):
         """Whether neighbouring frames hold each other."""
         return self.step_deg < UNRELATED_DEG
+
+
+def held_in_time(step_deg, box_A, gap):
+    """What `polish` is told of neighbouring frames, by name: nothing where they do not follow each other."""
+    return {"walk_deg": step_deg, "box_A": box_A, "gap": gap} if step_deg < UNRELATED_DEG else {}
 
 
 def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
@@ -112,8 +118,7 @@ def refine(
     history, in_time = [], solution.in_time
 
     def polished(iterations):
-        walk = {"walk_deg": step, "box_A": box_A, "gap": gap} if in_time else {}
-        return polish(filtered, xyz, o, K, R, s, a, iterations, **walk)
+        return polish(filtered, xyz, o, K, R, s, a, iterations, **held_in_time(step, box_A, gap))
 
     turn, last = 0, rounds
     while turn < last:

@@ -25,7 +25,7 @@ from perrin.rounds.follow import told_apart
 from perrin.rounds.given import present
 from perrin.rounds.grow import turned_enough
 from perrin.rounds.leftover import left_in
-from perrin.rounds.refine import refine, rows_of
+from perrin.rounds.refine import held_in_time, refine, rows_of
 from perrin.rounds.verdict import LEAST_ATOMS, OCCUPANCY_SD, explained, mistakable, off_main_branch
 
 log = logging.getLogger("perrin")
@@ -116,7 +116,7 @@ def reunited(data, solution, off, system, a_A):
         filtered, *atoms, K, *poses, data.box_A, *branches(system, a_A),
         solution.step_deg, gap=data.gap, depth=depth,
     )  # fmt: skip
-    walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap}
+    walk = held_in_time(solution.step_deg, data.box_A, data.gap)
     R, s, a, gain, sigma = polish(filtered, *atoms, K, R, s, solution.amplitude, 4, **walk)
     found = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma)
     now = frames_off(data, found, system, refined=False)

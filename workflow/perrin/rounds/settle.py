@@ -15,9 +15,10 @@ import numpy as np
 
 from perrin.imaging import lattice
 from perrin.imaging.rotations import across
+from perrin.poses.lost import borrow
 from perrin.poses.polish import polish
 from perrin.poses.relabel import segment_test
-from perrin.poses.stretches import borrow, mend
+from perrin.poses.stretches import mend
 from perrin.rounds.refine import measured_step_deg
 from perrin.rounds.seed import occupancies
 

@@ -20,6 +20,7 @@ from perrin.imaging.lattice import fitted_deformation
 from perrin.imaging.profile import overlap
 from perrin.imaging.rotations import across
 from perrin.poses.polish import polish
+from perrin.rounds.refine import held_in_time
 
 log = logging.getLogger("perrin")
 
@@ -55,7 +56,7 @@ def unstretched(data, solution, metal):
     }  # fmt: skip
     filtered = filter_frames(data.images, data.pixel_A, solution.profile)
     K = overlap(solution.profile, solution.profile, data.pixel_A)
-    walk = {"walk_deg": solution.step_deg, "box_A": data.box_A, "gap": data.gap} if solution.in_time else {}
+    walk = held_in_time(solution.step_deg, data.box_A, data.gap)
     xyz, o = solution.xyz_A, solution.occupancy
     R, s, a, gain, sigma = (
         solution.rotation,

@@ -23,7 +23,7 @@ from perrin.poses.polish import polish
 from perrin.rounds.coupled import window_by_matching
 from perrin.rounds.crossings import in_one_hand
 from perrin.rounds.given import window_from_model
-from perrin.rounds.refine import Solution, refine
+from perrin.rounds.refine import Solution, held_in_time, refine
 from perrin.rounds.seed import GREY, occupancies
 from perrin.rounds.verdict import LEAST_ATOMS, overall, solution_checks
 from perrin.rounds.volume import (
@@ -164,7 +164,7 @@ def window_by_continuity(data, start, facts, around_A, system, n_rounds):
     asked = Sites.of(points, min(expected, len(around_A)))
     R, s, a = matrices(start.quaternion), np.array(start.shift_A), np.array(start.amplitude)
     step = float(facts["step_deg"])
-    options = {"walk_deg": step, "box_A": data.box_A, "gap": data.gap}
+    options = held_in_time(step, data.box_A, data.gap)
     o = None
     for turn in range(TURNS):
         o, level, grey = occupancies(filtered, asked, R, s, a, K, o)
