@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from perrin.atoms.depth import contrary_share, hand, hand_evidence, slope, sure_slope
+from perrin.atoms.depth import hand, hand_evidence, hand_shares, slope, sure_slope
 from perrin.imaging.blobs import filter_frames, high_passed
 from perrin.imaging.profile import Profile, overlap
 
@@ -120,7 +120,9 @@ def test_frames_in_the_other_hand_are_counted():
     H = np.full(600, 100.0)
     sign = np.where(np.arange(600) < 180, -1, 1)
     noise = 10 * rng.standard_normal(600)
-    assert contrary_share(noise + 0.5 * H, H) == 0
-    assert contrary_share(noise + 0.5 * sign * H, H) == pytest.approx(0.3)
-    assert contrary_share(noise - 0.5 * sign * H, H) == pytest.approx(0.3)
-    assert contrary_share(noise, H) == 0
+    assert hand_shares(noise + 0.5 * H, H) == (1, 0)
+    assert hand_shares(noise + 0.5 * sign * H, H) == pytest.approx((1, 0.3))
+    assert hand_shares(noise - 0.5 * sign * H, H) == pytest.approx((1, 0.3))
+    assert hand_shares(noise, H) == (0, 0)
+    half = np.arange(600) < 300
+    assert hand_shares(noise + 0.5 * half * H, H) == (0.5, 0)

@@ -106,20 +106,21 @@ def sure_slope(g, H):
     return float(g.sum() / H.sum()) if abs(g.sum()) > 4 * error else 0.0
 
 
-def contrary_share(g, H, length=60):
-    """Share of the frames in blocks whose depth speaks for the other hand than most do, from `slope`.
+def hand_shares(g, H, length=60):
+    """Shares of the frames in blocks whose depth tells a hand, and in those that speak for another than most do.
 
-    Counted are blocks whose slope is beyond six of its errors and half of the usual one; 0 where fewer than a third of
-    the frames are in such blocks, for then the movie shows no depth.
+    g, H (f,) : from `slope`. A block tells where its slope is beyond six of its errors, and is contrary where it is
+    beyond half of the usual one, too; none is where fewer than a third tell, for then the movie shows no depth.
     """
     edges = np.arange(0, max(len(g) - length // 2, 1), length)
     c, weight = np.add.reduceat(g, edges) / np.add.reduceat(H, edges), np.diff(np.r_[edges, len(g)])
     sure = np.abs(c) > 6 / np.sqrt(np.add.reduceat(H, edges))
-    if weight[sure].sum() < len(g) / 3:
-        return 0.0
+    told = float(weight[sure].sum() / len(g))
+    if told < 1 / 3:
+        return told, 0.0
     sure &= np.abs(c) > 0.5 * np.median(np.abs(c[sure]))
     up = weight[sure & (c > 0)].sum()
-    return float(min(up, weight[sure].sum() - up) / len(g))
+    return told, float(min(up, weight[sure].sum() - up) / len(g))
 
 
 def hand(g, H):

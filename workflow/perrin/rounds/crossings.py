@@ -3,6 +3,7 @@
 Where the beam passes along a two-fold axis of the lattice, half a turn about the beam is a rotation of the lattice, and
 the path may go on as the mirrored body's without a jump. Atoms refined from frames of both hands are a compromise that
 fits either, so that no test against them tells. Atoms of the longest piece between two such crossings are of one hand.
+Where images show how high atoms lie, that has told the hand already, and no piece is asked.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perrin.atoms.depth import hand_shares, slope
 from perrin.imaging.blobs import filter_frames
 from perrin.imaging.grids import HALF_TURN
 from perrin.imaging.lattice import branches, nearest_distance
@@ -23,6 +25,7 @@ log = logging.getLogger("perrin")
 CROSSING_DEG = 6.0
 LEAST_FRAMES = 150  # of a piece: fewer frames say too little of its atoms
 ROUNDS = 3  # of refinement of the piece's atoms
+TOLD = 0.5  # share of frames whose depth tells the hand above which atoms need not be asked
 CHANGED = 0.01  # share of frames on another branch below which nothing is asked
 
 
@@ -46,6 +49,8 @@ def in_one_hand(data, solution, system, a_A, n_rounds):
     runs = pieces(solution.rotation, group)
     first, stop = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
     if stop - first < LEAST_FRAMES or stop - first == len(data):
+        return solution, []
+    if _told_by_depth(data, solution):
         return solution, []
     part, nearest_A = slice(first, stop), nearest_distance(system, a_A)
     few = data.take(part)
@@ -87,3 +92,13 @@ def in_one_hand(data, solution, system, a_A, n_rounds):
     )
     log.info("with these %.2f nats a frame, %.2f before", found.gain.mean(), solution.gain.mean())
     return (found, history) if found.gain.mean() > solution.gain.mean() else (solution, [])
+
+
+def _told_by_depth(data, solution):
+    """Whether the depth of the atoms, where images show it, puts most frames in one hand and none in the other."""
+    filtered = filter_frames(data.images, data.pixel_A, solution.profile)
+    K = overlap(solution.profile, solution.profile, data.pixel_A)
+    told, contrary = hand_shares(
+        *slope(filtered, solution.xyz_A, K, solution.rotation, solution.shift_A, solution.amplitude)
+    )
+    return told > TOLD and contrary == 0

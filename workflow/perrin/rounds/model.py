@@ -14,7 +14,7 @@ from scipy.special import expit
 from perrin.atoms import joint
 from perrin.atoms.coordination_threshold import contacts
 from perrin.atoms.density import scaled_to, simulate_density
-from perrin.atoms.depth import contrary_share, slope
+from perrin.atoms.depth import hand_shares, slope
 from perrin.atoms.metals import contact_distance, nearest_distance
 from perrin.atoms.proposals import empty_sites
 from perrin.atoms.sites import PRESENT, point_occupancies
@@ -213,7 +213,7 @@ def _judged(data, solution, element, strain):
         expected**0.5,
     )
     poses = solution.rotation, solution.shift_A, solution.amplitude
-    mixed = contrary_share(*slope(filtered, solution.xyz_A, K, *poses))
+    _, mixed = hand_shares(*slope(filtered, solution.xyz_A, K, *poses))
     left = unexplained_share(data.images, data.pixel_A, solution)
     numbers["unexplained_share"] = left if np.isfinite(left) else None
     checks = [check("halves_rmsd", rmsd, *HALVES_A, "difference of the atoms of two halves in angstrom")]
