@@ -133,11 +133,14 @@ def test_the_deformation_of_strained_atoms_is_found(system):
     along = np.array([0.6, 0.48, 0.64])
     F = np.eye(3) + 0.07 * np.outer(along, along) + rng.normal(0, 0.004, (3, 3))
     atoms = points @ F.T + [5.0, -2.0, 1.0]
-    found, on = lattice.fitted_deformation(atoms, system, a_A)
+    found, on, off = lattice.fitted_deformation(atoms, system, a_A)
     np.testing.assert_allclose(found, F, atol=1e-9)
+    np.testing.assert_allclose(off, 0, atol=1e-9)
     assert on.all()
     loose = atoms + np.outer(rng.normal(0, 0.15, len(atoms)), along)
-    found, on = lattice.fitted_deformation(loose, system, a_A)
+    found, on, off = lattice.fitted_deformation(loose, system, a_A)
+    away = (loose - atoms)[on] - (loose - atoms)[on].mean(0)
+    assert np.corrcoef(off[on] @ along, away @ along)[0, 1] > 0.95 and np.isnan(off[~on]).all()
     np.testing.assert_allclose(along @ found @ along, along @ F @ along, atol=0.006)
     assert on.mean() > 0.9
     assert not lattice.fitted_deformation(points[:3], system, a_A)[1].any()

@@ -184,12 +184,13 @@ def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, n
     cent only the middle finds its sites at first, and mends it for those farther out.
     xyz_A (n, 3) : atoms; those off the lattice by more than a fifth of the nearest distance are left out
     a_A : a first value, within a few percent; reach_A : distances from the middle within which atoms are asked in turn
-    returns F (3, 3), position = F @ site + origin, and on (n,) bool, the atoms on the lattice; F is nan where too
-    few are
+    returns F (3, 3), position = F @ site + origin; on (n,) bool, the atoms on the lattice; off_A (n, 3), what leads
+    from its site to an atom on it. F is nan where too few are on, off_A for those that are not
     """
     nearest = nearest_distance(system, a_A)
     distance = np.linalg.norm(xyz_A - xyz_A.mean(0), axis=1)
-    best = np.full((3, 3), np.nan), np.zeros(len(xyz_A), bool)
+    nowhere = np.full((len(xyz_A), 3), np.nan)
+    best = np.full((3, 3), np.nan), np.zeros(len(xyz_A), bool), nowhere
     for start in _different_places(system, a_A):  # any of them may be the atom in the middle
         points = (
             sites(system, a_A, 1.1 * (distance.max() + 2 * nearest) + np.linalg.norm(start), start) - start
@@ -209,7 +210,8 @@ def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, n
                     break
             else:
                 if on.sum() > best[1].sum():
-                    best = F, on
+                    off = np.where(on[:, None], xyz_A - points[at] @ F.T - origin, np.nan)
+                    best = F, on, off
     return best
 
 

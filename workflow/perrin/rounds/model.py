@@ -43,6 +43,7 @@ from perrin.rounds.refine import (
     refine,
     rows_of,
 )
+from perrin.rounds.scatter import scatter_beyond, scatter_covariance
 from perrin.rounds.unstretch import stretch_covariance, unstretched
 from perrin.rounds.verdict import check, overall, solution_checks, unexplained_check
 from perrin.rounds.volume import profile_facts, profile_from
@@ -187,10 +188,13 @@ def _judged(data, solution, element, strain):
     rmsd = float(np.sqrt(np.square(difference).sum(1).mean()))
     inflation = float(max(1.0, np.sqrt(np.square(difference).sum(1).mean() / expected)))
     share = len(pairs) / max(map(len, apart))
+    covariance = free * inflation**2 + stretch_covariance(solution.xyz_A, strain)
+    scatter = scatter_beyond(solution.xyz_A, covariance, strain, element_data(element))
+    covariance = covariance + scatter_covariance(strain, scatter)
     variance = sigma_o**2 + OCCUPANCY_FLOOR**2
     cn = contacts(solution.xyz_A, contact_distance(element))
     found = Atoms(
-        solution.xyz_A, solution.occupancy, free * inflation**2 + stretch_covariance(solution.xyz_A, strain),
+        solution.xyz_A, solution.occupancy, covariance,
         expit((2 * solution.occupancy - 1) / (2 * variance)), element, {"cn": cn},
     )  # fmt: skip
     numbers = {
@@ -199,6 +203,7 @@ def _judged(data, solution, element, strain):
         "bound_known_A": _rms(known),
         "inflation": inflation,
         "strain_least_seen": strain,
+        "scatter_least_seen": scatter,
         "occupancy_sigma": float(sigma_o.mean()),
         "nats_per_frame": float(solution.gain.mean()),
         "amplitude": float(np.median(solution.amplitude)),

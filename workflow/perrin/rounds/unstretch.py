@@ -96,7 +96,7 @@ def stretch_covariance(xyz_A, held):
 
 def _strain_along(xyz_A, metal, along):
     """Strain of the lattice along a direction against the mean across it, and the share of atoms on the lattice."""
-    F, on = fitted_deformation(xyz_A, metal.system, metal.lattice_A)
+    F, on, _ = fitted_deformation(xyz_A, metal.system, metal.lattice_A)
     if not np.isfinite(F).all():
         return np.nan, 0.0
     left, stretch, _ = np.linalg.svd(F)
