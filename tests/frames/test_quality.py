@@ -43,6 +43,20 @@ def test_lattice_at_and_beside_the_particle_are_told_apart():
     assert found["band_energy"][2] < 1.1 * found["band_energy"][0]
 
 
+def test_an_end_of_the_particle_is_not_another_one():
+    """Catches a reach that is left out, and one that hides who is beside the particle."""
+    rng = np.random.default_rng(1)
+    y, x = np.indices((96, 96)) - 48
+    fringes = 3 * np.cos(2 * np.pi * x * PIXEL_A / 2.26)
+    noise = rng.standard_normal((3, 96, 96))
+    noise[1] += fringes * (np.hypot(x - 28, y) < 6)
+    noise[2] += fringes * (np.hypot(x - 36, y + 30) < 12)
+    round_one = quality.features(noise.astype(np.float32), PIXEL_A, 9.0)["outside_energy"]
+    long_one = quality.features(noise.astype(np.float32), PIXEL_A, 9.0, 13.0)["outside_energy"]
+    assert round_one[1] > 1.5 * round_one[0] and long_one[1] < 1.2 * long_one[0]
+    assert long_one[2] > 2 * long_one[0]
+
+
 @pytest.mark.parametrize(
     ("name", "factor", "why"),
     [

@@ -20,6 +20,7 @@ log = logging.getLogger("perrin")
 
 ALIGN_BAND_A1 = (1 / 3, 1.0)
 FEWEST = 30  # frames below which nothing is concluded
+END_A = 1.0  # beyond the disc of 99 % of the energy: the farthest end of a particle that is not round
 
 COLUMNS = {
     "frame": ("frame", "frame of the movie"),
@@ -137,7 +138,9 @@ def classes2d(
     use = first if first.sum() >= FEWEST else np.ones(count, bool)
     found = size.diameter(images[use], pixel_A, offset[use])
     radius_A = float(np.clip(found["diameter_A"] / 2, 3.0, 0.45 * n * pixel_A))
-    measured = quality.features(images, pixel_A, radius_A)
+    # the extent is a mean over all views: the end of a particle that is not round reaches beyond it
+    reach_A = max(radius_A, found["extent_A"] / 2 + END_A)
+    measured = quality.features(images, pixel_A, radius_A, reach_A)
     if background_csv:
         still = read_table(background_csv)
         measured |= {name: still[name].to_numpy(float) for name in ("static_share", "static_sigma")}

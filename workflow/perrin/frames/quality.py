@@ -19,12 +19,13 @@ PASSAGE_FRAMES = 401  # background that varies over fewer frames is news
 UNLIKE = 0.55  # share of its neighbours' correlation below which a frame shows something else
 
 
-def features(images, pixel_A, radius_A):
+def features(images, pixel_A, radius_A, reach_A=None):
     """Numbers of each frame, dict of (f,): noise, low_energy, band_energy, outside_energy; white noise of unit
     variance gives 1 in each, and a little more in outside_energy, the highest of many places; band_sigma is what
     noise makes of band_energy.
 
-    images : (f, n, n), noise 1; radius_A : of the particle about the box centre
+    images : (f, n, n), noise 1; radius_A : of the particle about the box centre; reach_A : of its ends, which are not
+        another particle's; None: radius_A
     """
     f, n, _ = images.shape
     k = frequencies(n, pixel_A)
@@ -33,7 +34,7 @@ def features(images, pixel_A, radius_A):
     r = np.hypot(*(np.indices((n, n)) - n // 2)) * pixel_A
     inside = r <= radius_A
     border = 4
-    outside = r > radius_A + 0.7 * DISC_A
+    outside = r > (radius_A if reach_A is None else reach_A) + 0.7 * DISC_A
     outside[:border] = outside[-border:] = outside[:, :border] = outside[:, -border:] = False
     # the energy gathered over a disc, a good part of another particle, at its highest place
     disc = scipy.fft.rfft2(scipy.fft.ifftshift((r <= DISC_A) / np.sum(r <= DISC_A))).astype(np.complex64)
