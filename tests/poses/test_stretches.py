@@ -85,6 +85,16 @@ def test_a_wrong_stretch_is_tracked_through(scene, filtered, pair, refined):
     assert gain[rows].sum() > poses[3][rows].sum() + 100
 
 
+def test_half_a_path_on_another_branch_comes_back(scene, filtered, pair, refined):
+    """Would catch a border between two long pieces that moves once and is left there."""
+    rows = np.arange(60)
+    poses = spoilt(refined, rows, [0.5, 0.3, 0.0], scene, filtered, pair)
+    assert bad_stretches(poses[0], 2.5, longest=20)[-1] == (35, 85), "a lone jump, far from either end"
+    R, s, a, gain, changed = repaired(mend, scene, filtered, pair, poses, longest=20, low_runs="none")
+    assert changed >= 2
+    assert np.quantile(np.degrees(angles_between(R, scene.rotation)), 0.98) < 4
+
+
 def test_good_stretches_stay(scene, filtered, pair, refined):
     """Would catch mending that moves poses without a gain: two jumps that are real stay."""
     R, s, a, gain, changed = repaired(mend, scene, filtered, pair, refined)

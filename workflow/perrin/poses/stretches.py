@@ -21,6 +21,7 @@ log = logging.getLogger("perrin")
 JUMP_FACTOR = 3.6  # rms steps that a walk does not make from frame to frame
 LOW = 0.93  # of the likelihood expected around there: a wrong branch explains 0.6 to 0.9 of it
 FOLLOWED = 3  # starts of a frame that are refined to the end
+MOST_TURNS = 40  # of tracking: a border moves by 25 frames in each
 HOPELESS = 0.75  # such a run of frames is suspect without any jump
 
 
@@ -136,46 +137,53 @@ def mend(
 ):  # fmt: skip
     """Track every bad stretch anew from both sides; keep what raises the likelihood.
 
+    Between two long pieces, one of them wrong, a turn moves the border by what is looked at on either side of it: the
+    stretches that come up next are tracked too, until nothing changes.
     gain : (f,) log-likelihood ratio of the present poses
     low_runs : runs of low likelihood are suspects by themselves ("all"), where they touch a jump's stretch
         ("touching"), or never ("none"): against a model that is not the particle's the ratio means little
     returns rotation, shift_A, amplitude, gain, number of stretches changed
     """
     R, s, a, gain = rotation.copy(), shift_A.copy(), amplitude.copy(), gain.copy()
-    frames = len(R)
-    mean = float(np.median(a))
-    changed = 0
-    stretches = bad_stretches(R, step_deg, longest)
-    if low_runs == "all" or (low_runs == "touching" and stretches):
-        ratio = explained(xyz_A, occupancy, overlap, R, a, gain)
-        stretches = with_low_runs(stretches, ratio, alone=low_runs == "all")
-    for first, stop in stretches:
-        paths = []
-        if first > 0:
-            paths.append(
-                track_through(
-                    filtered, xyz_A, occupancy, overlap, R[first - 1], s[first - 1], a[first - 1], box_A,
-                    np.arange(first - 1, stop), step_deg, mean,
-                )
-            )  # fmt: skip
-        if stop < frames:
-            back = track_through(
-                filtered, xyz_A, occupancy, overlap, R[stop], s[stop], a[stop], box_A,
-                np.arange(stop, first - 1, -1), step_deg, mean,
-            )  # fmt: skip
-            paths.append([column[::-1] for column in back])
-        if len(paths) == 2:
-            paths.append(_splice(paths[0], paths[1]))
-        old = [R[first:stop], s[first:stop], a[first:stop], gain[first:stop]]
-        score = [_path_score(p, R, first, stop, step_deg) for p in [old, *paths]]
-        best = int(np.argmax(score))
-        if score[best] > score[0] + 3:
-            R[first:stop], s[first:stop], a[first:stop], gain[first:stop] = paths[best - 1]
-            changed += 1
-            log.info(
-                "frames %d-%d tracked anew: log-likelihood + %.0f", first, stop - 1, score[best] - score[0]
-            )
+    model = filtered, xyz_A, occupancy, overlap
+    mean, changed, asked = float(np.median(a)), 0, set()
+    for _ in range(MOST_TURNS):
+        stretches = bad_stretches(R, step_deg, longest)
+        if low_runs == "all" or (low_runs == "touching" and stretches):
+            ratio = explained(xyz_A, occupancy, overlap, R, a, gain)
+            stretches = with_low_runs(stretches, ratio, alone=low_runs == "all")
+        fresh = [stretch for stretch in stretches if stretch not in asked]
+        asked.update(fresh)
+        # all are asked, whether one before has changed or not
+        better = sum(
+            [_tracked_anew(model, R, s, a, gain, box_A, *stretch, step_deg, mean) for stretch in fresh]
+        )
+        changed += better
+        if not better:
+            break
     return R, s, a, gain, changed
+
+
+def _tracked_anew(model, R, s, a, gain, box_A, first, stop, step_deg, mean):
+    """Whether another path through frames first to stop - 1 is better; it is then put into R, s, a, gain."""
+    paths = []
+    if first > 0:
+        before = R[first - 1], s[first - 1], a[first - 1]
+        paths.append(track_through(*model, *before, box_A, np.arange(first - 1, stop), step_deg, mean))
+    if stop < len(R):
+        behind = R[stop], s[stop], a[stop]
+        back = track_through(*model, *behind, box_A, np.arange(stop, first - 1, -1), step_deg, mean)
+        paths.append([column[::-1] for column in back])
+    if len(paths) == 2:
+        paths.append(_splice(paths[0], paths[1]))
+    old = [R[first:stop], s[first:stop], a[first:stop], gain[first:stop]]
+    score = [_path_score(p, R, first, stop, step_deg) for p in [old, *paths]]
+    best = int(np.argmax(score))
+    if score[best] <= score[0] + 3:
+        return False
+    R[first:stop], s[first:stop], a[first:stop], gain[first:stop] = paths[best - 1]
+    log.info("frames %d-%d tracked anew: log-likelihood + %.0f", first, stop - 1, score[best] - score[0])
+    return True
 
 
 def _splice(forward, backward):

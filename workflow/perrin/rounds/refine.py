@@ -191,7 +191,7 @@ def refine(
         if still and not (added or removed or mended or changed):
             break
         turn += 1
-        if turn == last and added > GROWING * len(xyz):
+        if turn == last and (added > GROWING * len(xyz) or mended):
             last = min(last + 1, 3 * rounds)
     return solution, history
 
