@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 from perrin.imaging.pairs import model_norms
 from perrin.imaging.rotations import angles_between, rotvec_matrices
 from perrin.poses.polish import polish
+from perrin.poses.stretches import FOLLOWED, turn_cost
 
 LOST_SIGMAS = 2.0  # below the likelihood expected: a frame to look for anew
 WIDEST_DEG = 18.0  # of that search
-FOLLOWED = 3  # starts of a frame that are refined to the end
 
 
 def borrow(
@@ -105,10 +105,9 @@ def seek(filtered, xyz_A, occupancy, overlap, rotation, shift_A, amplitude, gain
                 lost[beside] = True  # they were held by a wrong pose
 
 
-def _charge(rotation, neighbours, step_deg, cap=30.0):
-    """(k,) what the turns of (k, 3, 3) against all (m, 3, 3) neighbours cost, nats, each at most `cap`."""
-    variance = (1.5 * np.radians(step_deg)) ** 2 / 3
-    return sum(np.minimum(angles_between(rotation, n) ** 2 / (2 * variance), cap) for n in neighbours)
+def _charge(rotation, neighbours, step_deg):
+    """(k,) what the turns of (k, 3, 3) against all (m, 3, 3) neighbours cost, nats."""
+    return sum(turn_cost(angles_between(rotation, n), step_deg) for n in neighbours)
 
 
 def _ball_of_turns(radius, spacing=0.07):

@@ -154,9 +154,8 @@ def mend(
             stretches = with_low_runs(stretches, ratio, alone=low_runs == "all")
         fresh = [stretch for stretch in stretches if stretch not in asked]
         asked.update(fresh)
-        # all are asked, whether one before has changed or not
         better = sum(
-            [_tracked_anew(model, R, s, a, gain, box_A, *stretch, step_deg, mean) for stretch in fresh]
+            _tracked_anew(model, R, s, a, gain, box_A, *stretch, step_deg, mean) for stretch in fresh
         )
         changed += better
         if not better:
@@ -192,13 +191,20 @@ def _splice(forward, backward):
     return [np.concatenate([f[:cut], b[cut:]]) for f, b in zip(forward, backward)]
 
 
-def _path_score(path, R, first, stop, step_deg, cap=30.0):
-    """Likelihood of a stretch with the jumps inside it and to its neighbours, each jump charged at most `cap`."""
+def turn_cost(angle, step_deg, cap=30.0):
+    """Nats that turns by `angle` (radians, any shape) from frame to frame cost, each at most `cap`.
+
+    The walk is taken half as wide again, since its step is an estimate.
+    """
+    return np.minimum(angle**2 / (2 * (1.5 * np.radians(step_deg)) ** 2 / 3), cap)
+
+
+def _path_score(path, R, first, stop, step_deg):
+    """Likelihood of a stretch less what the turns inside it and to its neighbours cost."""
     chain = path[0]
     if first > 0:
         chain = np.concatenate([R[first - 1 : first], chain])
     if stop < len(R):
         chain = np.concatenate([chain, R[stop : stop + 1]])
-    theta = angles_between(chain[1:], chain[:-1])
-    cost = np.minimum(theta**2 / (2 * (1.5 * np.radians(step_deg)) ** 2 / 3), cap)
+    cost = turn_cost(angles_between(chain[1:], chain[:-1]), step_deg)
     return float(path[3].sum() - cost.sum())

@@ -15,9 +15,7 @@ from perrin.rounds.unstretch import LEAST_ON
 
 log = logging.getLogger("perrin")
 
-NARROW = (
-    0.5  # share of a mean strain that is taken away above which views say too little to be believed alone
-)
+NARROW = 0.5  # share of a mean strain taken away above which views are not believed alone
 SURE = 4.0  # standard errors of a variance
 
 
