@@ -26,6 +26,8 @@ UNRELATED_DEG = 126.5  # mean angle between random orientations
 ALONE_DEG = 1.0  # median error of poses by single frames above which they say too little of the atoms
 STRAY_DEG = 3.0  # from its path: a pose that left for another maximum
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
+RISING = 0.0003  # share of the likelihood won in the last round above which another follows: not at rest
+MOST_ROUNDS = 5  # times the rounds asked for, at most
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def refine(
     group, slips, nearest_A : of the lattice; with them branches are tested again once the model has a shape,
         and atoms are added and removed (grow)
     thorough : look also for atoms that rest on one or two others, and once for frames that lost their pose
+    rounds : how many; fewer where the atoms rest before, more (MOST_ROUNDS times) where they do not
     on_round : called with (round, Solution, numbers) after each round
     Unrelated views (step_deg) are refined each by itself, and branches, loans and bad stretches are not asked for.
     returns Solution and the list of numbers a round
@@ -187,12 +190,13 @@ def refine(
         solution = Solution(R, s, a, gain, sigma, xyz, o, profile, step)
         if on_round is not None:
             on_round(turn, solution, numbers)
+        rise = (numbers["gain"] - history[-2]["gain"]) / max(numbers["gain"], 1e-9) if turn > 0 else np.inf
         still = len(before) == len(xyz) and moved < 0.02
         if still and not (added or removed or mended or changed):
             break
         turn += 1
-        if turn == last and (added > GROWING * len(xyz) or mended):
-            last = min(last + 1, 3 * rounds)
+        if turn == last and (added > GROWING * len(xyz) or mended or rise > RISING):
+            last = min(last + 1, MOST_ROUNDS * rounds)
     return solution, history
 
 
