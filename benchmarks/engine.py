@@ -274,14 +274,21 @@ def run(options, seed):
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]
     start = poses_of(solution, data.number)
-    solution, history = window_in_time(data, start, facts, around, metal.system, 4)
+    config = complete({}, read_schema(ROOT / "config" / "schemas" / "config.schema.yaml"))
+    rounds = config["window3d"]["n_rounds"]
+    solution, history = window_in_time(data, start, facts, around, metal.system, rounds)
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
     asked = data.pixel_A, metal.system, seen, data.gap, data.images
     verdict, why = overall(solution_checks(solution, *asked))
     if verdict != "failed":
         before = Draft(solution.xyz_A, solution.occupancy)
         solution = stage_model._at_rest(
-            data, before, poses_of(solution, data.number), solution.profile, float(solution.step_deg), 8
+            data,
+            before,
+            poses_of(solution, data.number),
+            solution.profile,
+            float(solution.step_deg),
+            config["model"]["n_rounds"],
         )
         solution, strain = unstretched(data, solution, metal)
         found, numbers, checks = stage_model._judged(data, solution, options.element, strain)

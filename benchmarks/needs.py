@@ -1,4 +1,4 @@
-"""What jobs ask for against what they took: the table of docs/results.md, from the provenance of finished runs.
+"""What jobs ask for against what they took: the table of docs/results-running.md, from the provenance of finished runs.
 
     PYTHONPATH=workflow python benchmarks/needs.py RESULTS/NAME ...
 

@@ -1,4 +1,4 @@
-"""What the statistics cost, and how strain estimators and scores read known particles: tables for docs/results.md.
+"""What the statistics cost, and how strain estimators and scores read known particles: docs/results-statistics.md.
 
     PYTHONPATH=workflow .venv/bin/python benchmarks/statistics.py cost
     PYTHONPATH=workflow .venv/bin/python benchmarks/statistics.py strain

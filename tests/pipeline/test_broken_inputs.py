@@ -1,6 +1,6 @@
 """Impossible inputs and the real stages: one sentence each, exit code 1, nothing half-written, the others go on.
 
-docs/results.md shows the sentences; a test holds the page to what is said here.
+docs/results-running.md shows the sentences; a test holds the page to what is said here.
 """
 
 import os
@@ -182,8 +182,8 @@ def test_a_folder_without_permission_is_one_sentence(tmp_path):
 
 
 def page():
-    """{input: sentence} of the table in docs/results.md."""
-    text = (PROJECT / "docs" / "results.md").read_text(encoding="utf-8")
+    """{input: sentence} of the table in docs/results-running.md."""
+    text = (PROJECT / "docs" / "results-running.md").read_text(encoding="utf-8")
     return dict(re.findall(r"^\| `(\w+)` \|[^|]*\| (.+?) \|$", text, re.M))
 
 

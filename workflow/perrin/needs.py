@@ -2,7 +2,7 @@
 
 What a job holds and does grows with its stack: frames x box x box numbers of four bytes, those of the window for the
 stages of a window. Constants are fitted to measured peaks and CPU seconds (one thread) of eight movies of 1000 to 2400
-frames, boxes of 96 and 128 px: `benchmarks/needs.py` sets both side by side, docs/results.md has its table.
+frames, boxes of 96 and 128 px: `benchmarks/needs.py` sets both side by side, docs/results-running.md has its table.
 """
 
 from dataclasses import dataclass

@@ -26,7 +26,9 @@ from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import across
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
-MOST_CAPS = 4  # how much further than seen from all sides an atom may be moved along a direction that is hardly seen
+MOST_CAPS = (
+    4  # how much further than seen from all sides an atom may be moved along a direction that is hardly seen
+)
 
 
 @numba.njit(inline="always", fastmath=True)
