@@ -3,8 +3,9 @@
     PYTHONPATH=workflow python benchmarks/atoms_in_map.py RESULTS/NAME ...
 
 Prints the table of docs/results-statistics.md, a row a window: means over the atoms; the spread of the major axes,
-half of which lie within so many degrees of the state's common axis; and, as a test of what validity can tell, the atoms
-of the windows beside it that this window's model has not got, one at a time added to the model and looked up in the map.
+half of which lie within so many degrees of the state's common axis; and, as a test of what validity can tell, the
+atoms of the windows beside it that this window's model has not got, one at a time added to the model and looked up in
+the map.
 """
 
 import sys
