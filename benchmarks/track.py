@@ -5,8 +5,8 @@
 Prints the table of docs/results-frames.md. The movie, 1920 x 1728 uint8, is made as it is read (a bank of noise, a
 simulated particle pasted into it at three places), so that no disk is in the figures and none is needed; making a frame
 costs about what copying it out of the page cache does. Each line runs in a process of its own, with --threads as the
-stage has them; the movie's own arrays are taken off its peak memory. Compiling, once after an installation, is done before.
-"early" and "late" are CPU ms a frame in the first and in the last half of the frames, start and end left out.
+stage has them; the movie's own arrays are taken off its peak memory. Compiling, once after an installation, is done
+before. "early" and "late" are CPU ms a frame in the first and in the last half of the frames, start and end left out.
 """
 
 import argparse

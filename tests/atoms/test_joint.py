@@ -91,6 +91,22 @@ def test_step_is_the_gauss_newton_step_of_the_drawn_frames(small, dense, pair):
     assert largest == pytest.approx(np.linalg.norm(expected[:, :3], axis=1).max(), rel=0.03)
 
 
+def test_moves_are_capped_as_images_see_them():
+    """Would catch a cap in angstrom, which holds atoms back along a direction that all frames look along."""
+    rng = np.random.default_rng(6)
+    even = Rotation.random(4000, rng=rng).as_matrix()
+    narrow = Rotation.from_rotvec(0.05 * rng.normal(size=(4000, 3))).as_matrix()  # all along z
+    wish = np.array([[2.0, 0, 0, 0], [0, 0, 2.0, 0], [0.02, 0, 0.03, 0]])
+
+    def moved(rotation):
+        return joint._moved(np.zeros((3, 3)), np.ones(3), wish.ravel(), np.eye(12), 0.0, 0.15, rotation)[0]
+
+    np.testing.assert_allclose(moved(even), [[0.15, 0, 0], [0, 0, 0.15], [0.02, 0, 0.03]], atol=0.003)
+    along = joint.MOST_CAPS * 0.15
+    across = 0.15 / np.sqrt(1.5)
+    np.testing.assert_allclose(moved(narrow), [[across, 0, 0], [0, 0, along], [0.02, 0, 0.03]], atol=0.003)
+
+
 def test_planted_atoms_come_back_within_their_error_bars(scene, filtered, pair, poses):
     """Would catch steps that stall, and error bars that are not the scatter: chi square over three of 1."""
     rng = np.random.default_rng(4)
