@@ -145,6 +145,14 @@ def normal_matrix(xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude)
     return A.reshape(4 * n, 4 * n)
 
 
+def likelihood(filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude):
+    """(f,) log-likelihood of each frame above that of an empty one, nats: a b' o - a^2 |sum_j o_j p_j|^2 / 2."""
+    shown = read(filtered, xyz_A, rotation, shift_A) @ occupancy
+    return amplitude * shown - np.square(amplitude) / 2 * model_norms(
+        xyz_A, occupancy, rotation, overlap_table
+    )
+
+
 def atom_step(
     filtered,
     xyz_A,

@@ -24,6 +24,7 @@ HIGHPASS = 0.20  # 1/angstrom, atom stages: keeps an atom's image within 3 angst
 PROFILE_FRAMES = 150
 UNRELATED_DEG = 126.5  # mean angle between random orientations
 ALONE_DEG = 1.0  # median error of poses by single frames above which they say too little of the atoms
+SHARES = 1.0, 0.5, 0.25  # of a step of atoms and poses together
 STRAY_DEG = 3.0  # from its path: a pose that left for another maximum
 GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
 RISING = 0.0003  # share of the likelihood won in the last round above which another follows: not at rest
@@ -88,6 +89,8 @@ def free_step(filtered, xyz, o, K, R, s, a):
     prefers small turns, and a higher model explains the same frames by smaller ones. Each frame's own best pose is
     therefore taken for the equations, and the path follows the model. Where frames alone do not know their poses, the
     atoms are moved at those of the path.
+    Of the step, its half and its quarter the one is taken that the frames like best: where columns of a dark image
+    saturate, or atoms pass each other along the line of sight, the whole one can be worse than none.
     returns xyz, o, largest move (angstrom), R, s, a
     """
     own = polish(filtered, xyz, o, K, R, s, a, 4)
@@ -97,8 +100,19 @@ def free_step(filtered, xyz, o, K, R, s, a):
     poses = [
         np.where(stray.reshape(-1, *[1] * (path.ndim - 1)), path, one) for path, one in zip((R, s, a), own)
     ]
-    xyz, o, moved, change = joint.free_step(filtered, xyz, o, K, *poses)
-    return xyz, o, moved, rotvec_matrices(change[:, 2:5]) @ R, s + change[:, :2], a + change[:, 5]
+    new, level, moved, change = joint.free_step(filtered, xyz, o, K, *poses)
+
+    def along(share, R, s, a):
+        turned = rotvec_matrices(share * change[:, 2:5]) @ R
+        return turned, s + share * change[:, :2], a + share * change[:, 5]
+
+    def stepped(share):
+        return xyz + share * (new - xyz), o + share * (level - o)
+
+    best = max(
+        SHARES, key=lambda share: joint.likelihood(filtered, *stepped(share), K, *along(share, *poses)).sum()
+    )
+    return (*stepped(best), best * moved, *along(best, R, s, a))
 
 
 def refine(
