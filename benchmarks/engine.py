@@ -291,7 +291,7 @@ def run(options, seed):
             config["model"]["n_rounds"],
         )
         solution, strain = unstretched(data, solution, metal)
-        found, numbers, checks = stage_model._judged(data, solution, options.element, strain)
+        solution, found, numbers, checks = stage_model._judged(data, solution, options.element, strain)
         verdict, why = overall(solution_checks(solution, *asked) + checks)
         row |= {
             "bound_A": numbers["bound_A"], "bound_known_A": numbers["bound_known_A"],

@@ -115,7 +115,7 @@ def case(data, metal, measured, clocks):
         poses_of(solution, data.number),
         solution.profile,
         solution.step_deg,
-        4,
+        12,
     )
     rested, strain = unstretched(data, rested, metal)
     model._judged(data, rested, metal.symbol, strain)

@@ -143,4 +143,14 @@ def test_the_deformation_of_strained_atoms_is_found(system):
     assert np.corrcoef(off[on] @ along, away @ along)[0, 1] > 0.95 and np.isnan(off[~on]).all()
     np.testing.assert_allclose(along @ found @ along, along @ F @ along, atol=0.006)
     assert on.mean() > 0.9
+    # errors of half a bond along one direction: sites are found across it, and no two atoms share one
+    lost = atoms + np.outer(rng.normal(0, 0.5, len(atoms)), along)
+    weight = np.eye(3) - 2 / 3 * np.outer(along, along)
+    few, (found, on, off) = (
+        lattice.fitted_deformation(lost, system, a_A)[1],
+        lattice.fitted_deformation(lost, system, a_A, weight=weight),
+    )
+    assert few.mean() < 0.8 and on.mean() > 0.9
+    places = ((lost - off)[on] - (lost - off)[on][0]) @ np.linalg.inv(found).T
+    assert np.linalg.norm(places[:, None] - places + 9 * np.eye(on.sum())[:, :, None], axis=2).min() > 1
     assert not lattice.fitted_deformation(points[:3], system, a_A)[1].any()

@@ -177,17 +177,19 @@ def fitted_constant(xyz_A, system, a_A, weight=None, turns=4):
     return best
 
 
-def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, np.inf)):
+def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, np.inf), weight=None):
     """Affine map of the lattice onto atoms whose axes are about x, y, z, by least squares from the middle outwards.
 
     Unlike lengths of bonds, which errors of the atoms make longer, it has no bias. Where the map is off by some per
     cent only the middle finds its sites at first, and mends it for those farther out.
     xyz_A (n, 3) : atoms; those off the lattice by more than a fifth of the nearest distance are left out
     a_A : a first value, within a few percent; reach_A : distances from the middle within which atoms are asked in turn
+    weight (3, 3) : symmetric, of displacements where an atom looks for its site, None for the same along all directions
     returns F (3, 3), position = F @ site + origin; on (n,) bool, the atoms on the lattice; off_A (n, 3), what leads
     from its site to an atom on it. F is nan where too few are on, off_A for those that are not
     """
     nearest = nearest_distance(system, a_A)
+    weight = np.eye(3) if weight is None else weight
     distance = np.linalg.norm(xyz_A - xyz_A.mean(0), axis=1)
     nowhere = np.full((len(xyz_A), 3), np.nan)
     best = np.full((3, 3), np.nan), np.zeros(len(xyz_A), bool), nowhere
@@ -195,12 +197,12 @@ def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, n
         points = (
             sites(system, a_A, 1.1 * (distance.max() + 2 * nearest) + np.linalg.norm(start), start) - start
         )
-        tree = cKDTree(points)
+        tree = cKDTree(points @ weight)
         for first in np.argsort(distance, kind="stable")[:5]:  # one of them is displaced more than the others
             F, origin = np.eye(3), xyz_A[first]
             for reach in reach_A:
-                away, at = tree.query((xyz_A - origin) @ np.linalg.inv(F).T)
-                on = (away < 0.2 * nearest) & (distance < reach)
+                away, at = tree.query((xyz_A - origin) @ np.linalg.inv(F).T @ weight)
+                on = (away < 0.2 * nearest) & (distance < reach) & _nearest_to(at, away)
                 if on.sum() < 5:
                     break
                 known = np.c_[points[at[on]], np.ones(on.sum())]
@@ -213,6 +215,15 @@ def fitted_deformation(xyz_A, system, a_A, reach_A=(4.0, 6.0, 9.0, 13.0, 20.0, n
                     off = np.where(on[:, None], xyz_A - points[at] @ F.T - origin, np.nan)
                     best = F, on, off
     return best
+
+
+def _nearest_to(site, away):
+    """(n,) bool, whether no other atom is nearer to its site than this one."""
+    order = np.lexsort((away, site))
+    first = np.r_[True, np.diff(site[order]) != 0]
+    found = np.zeros(len(site), bool)
+    found[order[first]] = True
+    return found
 
 
 def slip_vectors(system, a_A):

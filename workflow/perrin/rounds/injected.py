@@ -11,6 +11,7 @@ from perrin.imaging.rotations import quaternions, rotvec_matrices
 from perrin.simulate.images import simulate_boxes
 
 MATCH_A = 1.0
+STEP_DEG = 2.5  # between the frames of the movie that is made, at most, where those of the window are nearer
 
 
 def injected_truth(solution, box_px, pixel_A, again, seed, most_frames=400):
@@ -18,11 +19,13 @@ def injected_truth(solution, box_px, pixel_A, again, seed, most_frames=400):
 
     solution : Solution, taken as truth; again : function (images, rows, start Poses as rotation, shift_A,
         amplitude) -> Solution, which must find the atoms from frames and uncertain poses
-    most_frames : of the movie that is made, its first ones
+    most_frames : of the movie that is made: of a particle that turns slowly every second or third, that its views are
+        the window's
     returns dict: frames, n_atoms, recall, precision, rmsd_A
     """
     rng = np.random.default_rng([seed, 7])
-    rows = np.arange(min(len(solution.rotation), most_frames))
+    stride = max(min(len(solution.rotation) / most_frames, (STEP_DEG / solution.step_deg) ** 2), 1)
+    rows = np.arange(0, len(solution.rotation), int(stride))[:most_frames]
     R, s, a = solution.rotation[rows], solution.shift_A[rows], solution.amplitude[rows]
     images = simulate_boxes(
         solution.xyz_A, quaternions(R), s, box_px, pixel_A, a, spots(solution.profile), seed=seed

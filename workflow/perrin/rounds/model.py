@@ -43,7 +43,7 @@ from perrin.rounds.refine import (
     refine,
     rows_of,
 )
-from perrin.rounds.scatter import scatter_beyond, scatter_covariance
+from perrin.rounds.scatter import narrow, toward_lattice
 from perrin.rounds.unstretch import stretch_covariance, unstretched
 from perrin.rounds.verdict import check, overall, solution_checks, unexplained_check
 from perrin.rounds.volume import profile_facts, profile_from
@@ -102,12 +102,12 @@ def model(
     else:
         solution = _at_rest(data, before, poses, shape, float(facts["step_deg"]), n_rounds)
         solution, strain = unstretched(data, solution, element_data(element))
-        found, numbers, checks = _judged(data, solution, element, strain)
+        solution, found, numbers, checks = _judged(data, solution, element, strain)
         report["hand"] = hand_of([(data.images, solution)], data.pixel_A, element, polarity)
         system = element_data(element).system
         checks = solution_checks(solution, pixel_A, system, seen, data.gap, data.images) + checks
         if injected:
-            again = _finder(data, solution, nearest_distance(element), seed)
+            again = _finder(data, solution, element_data(element), seed)
             back = injected_truth(solution, box_px, pixel_A, again, seed, injected_frames)
             log.info("truth put in: %s", back)
             report["injected"] = back
@@ -170,7 +170,8 @@ def _at_rest(data, before, poses, profile, step_deg, n_rounds):
 
 
 def _judged(data, solution, element, strain):
-    """Atoms with covariance, probability and coordination; numbers and checks of the halves.
+    """The solution held to its lattice where views are narrow; its atoms with covariance, probability, coordination;
+    numbers and checks.
 
     strain : of `perrin.rounds.unstretch.unstretched`
     """
@@ -188,9 +189,10 @@ def _judged(data, solution, element, strain):
     rmsd = float(np.sqrt(np.square(difference).sum(1).mean()))
     inflation = float(max(1.0, np.sqrt(np.square(difference).sum(1).mean() / expected)))
     share = len(pairs) / max(map(len, apart))
-    covariance = free * inflation**2 + stretch_covariance(solution.xyz_A, strain)
-    scatter = scatter_beyond(solution.xyz_A, covariance, strain, element_data(element))
-    covariance = covariance + scatter_covariance(strain, scatter)
+    solution, covariance, scatter = _held(
+        data, solution, filtered, K, free * inflation**2, strain, element_data(element)
+    )
+    covariance = covariance + stretch_covariance(solution.xyz_A, strain)
     variance = sigma_o**2 + OCCUPANCY_FLOOR**2
     cn = contacts(solution.xyz_A, contact_distance(element))
     found = Atoms(
@@ -227,7 +229,21 @@ def _judged(data, solution, element, strain):
         words = "strain along the least seen direction, where a layer of atoms may be missing"
         checks.append(check("strain_least_seen", abs(strain["strain"]), *LAYER, words))
     checks.append(unexplained_check(left, *UNEXPLAINED))
-    return found, numbers, checks
+    return solution, found, numbers, checks
+
+
+def _held(data, solution, filtered, K, covariance_A2, strain, metal):
+    """A solution, poses included, whose atoms are held to their lattice along a direction hardly seen, and the rest of
+    what `toward_lattice` returns."""
+    xyz, covariance, scatter = toward_lattice(solution.xyz_A, covariance_A2, strain, metal)
+    if scatter is None:
+        return solution, covariance, None
+    R, s, a, gain, sigma = polish(
+        filtered, xyz, solution.occupancy, K, solution.rotation, solution.shift_A, solution.amplitude, 4,
+        **held_in_time(solution.step_deg, data.box_A, data.gap),
+    )  # fmt: skip
+    held = replace(solution, rotation=R, shift_A=s, amplitude=a, gain=gain, sigma=sigma, xyz_A=xyz)
+    return held, covariance, scatter
 
 
 def _half(data, solution, filtered, K, rows):
@@ -241,24 +257,26 @@ def _half(data, solution, filtered, K, rows):
     return xyz
 
 
-def _finder(data, solution, nearest_A, seed):
+def _finder(data, solution, metal, seed):
     """The function that finds the atoms of the injected movie.
 
     Candidates are the atoms and all empty sites around them, every one displaced at random: which of them are there,
-    and where exactly, must come from the frames and from uncertain poses.
+    and where exactly, must come from the frames and from uncertain poses. What is found is held as the window's atoms
+    are.
     """
     rng = np.random.default_rng([seed, 8])
+    nearest_A = nearest_distance(metal.symbol)
     candidates = np.concatenate([solution.xyz_A, empty_sites(solution.xyz_A, nearest_A)])
     candidates = candidates + rng.normal(0, DISPLACED_A, candidates.shape)
 
     def again(images, rows, R, s, a):
-        K = overlap(solution.profile, solution.profile, data.pixel_A)
+        few = replace(data.take(rows), images=images)
         filtered = filter_frames(images, data.pixel_A, solution.profile)
+        K = overlap(solution.profile, solution.profile, data.pixel_A)
         o, _ = point_occupancies(filtered, candidates, R, s, a, K, there=len(solution.xyz_A))
         there = o > PRESENT
-        few = rows_of(solution, rows)
         start = replace(
-            few,
+            rows_of(solution, rows),
             rotation=R,
             shift_A=s,
             amplitude=a,
@@ -266,9 +284,16 @@ def _finder(data, solution, nearest_A, seed):
             occupancy=np.ones(there.sum()),
         )
         found, _ = refine(
-            images, data.pixel_A, start, data.box_A[rows], nearest_A=nearest_A, rounds=4, gap=data.gap[rows],
+            images, data.pixel_A, start, few.box_A, nearest_A=nearest_A, rounds=4, gap=few.gap
         )  # fmt: skip
-        return found
+        found, strain = unstretched(few, found, metal)
+        if not narrow(strain):
+            return found
+        filtered = filter_frames(images, data.pixel_A, found.profile)
+        K = overlap(found.profile, found.profile, data.pixel_A)
+        poses = found.rotation, found.shift_A, found.amplitude
+        free, _, _ = joint.covariances(found.xyz_A, found.occupancy, K, *poses)
+        return _held(few, found, filtered, K, free, strain, metal)[0]
 
     return again
 

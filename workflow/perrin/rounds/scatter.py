@@ -1,9 +1,13 @@
-"""Errors along the least seen direction that no frame tells, from how atoms scatter about their lattice.
+"""Atoms along the least seen direction, held by how they scatter about their lattice across it.
 
-Columns of atoms do not look like sums of equal atoms, least of all in dark contrast. Where views are narrow, what the
-sum lacks moves each atom along the line of sight by the same in all frames: halves agree, error bars are small, and all
-are wrong alike. Atoms on a lattice show it. Displacements from it are as large along one direction as along another but
-for errors, which across the line of sight are small and known.
+Where views are narrow, places along the line of sight are known many times worse than those across it, and what a sum
+of equal atoms lacks (columns of a dark image saturate) moves each atom along it by the same in all frames: halves
+agree, error bars are small, and all are wrong alike. Atoms on a lattice show it. A crystal's own displacements from its
+lattice are as large along one direction as along another: across the line of sight they are measured, p^2 an axis,
+along it they are p^2 + e_i^2, with the error e_i of each atom: its bar, and what the bars lack. The likeliest
+displacement of an atom is then p^2 / (p^2 + e_i^2) of the one found, with the variance p^2 e_i^2 / (p^2 + e_i^2): the
+posterior mean of normal errors and a normal prior whose variance is taken from the data (empirical Bayes; James and
+Stein 1961, Efron and Morris 1973).
 """
 
 import logging
@@ -17,44 +21,71 @@ log = logging.getLogger("perrin")
 
 NARROW = 0.5  # share of a mean strain taken away above which views are not believed alone
 SURE = 4.0  # standard errors of a variance
+DEPTH = 1 / 3  # weight of displacements along the direction where atoms look for their sites
+LEAST_FOUND = 0.9  # share of the atoms that must find sites so, else the particle has more domains than one
+OUTLIER = 4.0  # standard deviations: an atom that far from its site is there for a reason of its own
+LEAST_OWN_A = 0.02  # displacements an axis that every crystal has
 
 
-def scatter_beyond(xyz_A, covariance_A2, strain, metal):
-    """What the atoms' error bars lack along the least seen direction.
+def narrow(strain):
+    """Whether views say little of places along one direction; strain : of `perrin.rounds.unstretch.unstretched`."""
+    return strain is not None and strain["held"] >= NARROW
+
+
+def toward_lattice(xyz_A, covariance_A2, strain, metal):
+    """Atoms, and their covariances, with displacements along the least seen direction held by those across it.
 
     xyz_A (n, 3), covariance_A2 (n, 3, 3); strain : of `perrin.rounds.unstretch.unstretched`; metal : Element
-    returns dict with rms displacements from the lattice `along_A` and, an axis, `across_A`; `expected_A`, the one along
-    by those across and the error bars; `lacking_A`, a standard deviation, 0 where the rest is no more than chance.
-    None where views are wide, or atoms on no lattice
+    returns xyz_A, covariance_A2, and a dict with rms displacements from the lattice as the frames have them, `along_A`
+    and, an axis, `across_A`; `expected_A`, the one along by those across and the error bars; `lacking_A`, a standard
+    deviation that the bars lack, 0 where it is no more than chance; `held`, the mean share of the displacements
+    along that is taken away. None, and atoms as they came, where views are wide or atoms on no lattice
     """
-    if strain is None or strain["held"] < NARROW:
-        return None
-    _, on, off = fitted_deformation(xyz_A, metal.system, metal.lattice_A)
+    if not narrow(strain):
+        return xyz_A, covariance_A2, None
+    direction = np.array(strain["direction"])
+    line = np.outer(direction, direction)
+    off_A = _displacements(xyz_A, metal, line)
+    on = np.isfinite(off_A[:, 0])
     if on.mean() < LEAST_ON:
-        return None
-    direction, count = np.array(strain["direction"]), on.sum()
-    bar = np.einsum("i,nij,j->n", direction, covariance_A2[on], direction).mean()
-    bars = np.trace(covariance_A2[on], axis1=1, axis2=2).mean()
-    along = np.square(off[on] @ direction).mean()
-    across = (np.square(off[on]).sum(1).mean() - along) / 2
-    expected = max(across - (bars - bar) / 2, 0) + bar
+        return xyz_A, covariance_A2, None
+    depth = off_A @ direction
+    bar = np.einsum("i,nij,j->n", direction, covariance_A2, direction)
+    bars = (np.trace(covariance_A2[on], axis1=1, axis2=2) - bar[on]).mean() / 2
+    along = np.square(depth[on]).mean()
+    across = (np.square(off_A[on]).sum(1).mean() - along) / 2
+    own = max(across - bars, LEAST_OWN_A**2)
+    expected = own + bar[on].mean()
     lacking = along - expected
-    sure = lacking > SURE * along * np.sqrt(2 / count)
+    if not lacking > SURE * along * np.sqrt(2 / on.sum()):
+        lacking = 0.0
+    error = bar + lacking
+    kept = own / (own + error)
+    held = on & (np.abs(depth) < OUTLIER * np.sqrt(along))
+    taken = np.where(held, 1 - kept, 0.0)
+    xyz = xyz_A - np.where(held, taken * depth, 0.0)[:, None] * direction
+    shrink = np.eye(3) - taken[:, None, None] * line
+    covariance = shrink @ (covariance_A2 + lacking * line) @ shrink + (taken**2 * own)[:, None, None] * line
     found = {
         "along_A": float(np.sqrt(along)), "across_A": float(np.sqrt(across)), "expected_A": float(np.sqrt(expected)),
-        "lacking_A": float(np.sqrt(lacking)) if sure else 0.0,
+        "lacking_A": float(np.sqrt(lacking)), "held": float(taken.mean()),
     }  # fmt: skip
     log.info(
         "atoms are %.3f A from their sites along the least seen direction, %.3f across it; %.3f along expected: error "
-        "bars lack %.3f A",
-        *(found[name] for name in ("along_A", "across_A", "expected_A", "lacking_A")),
+        "bars lack %.3f A; %.0f %% of the displacements along it are taken away",
+        *(found[name] for name in ("along_A", "across_A", "expected_A", "lacking_A")), 100 * found["held"],
     )  # fmt: skip
-    return found
+    return xyz, covariance, found
 
 
-def scatter_covariance(strain, scatter):
-    """(3, 3) what every atom's covariance lacks; arguments as taken and returned by `scatter_beyond`."""
-    if scatter is None:
-        return np.zeros((3, 3))
-    direction = np.array(strain["direction"])
-    return scatter["lacking_A"] ** 2 * np.outer(direction, direction)
+def _displacements(xyz_A, metal, line):
+    """(n, 3) what leads from the sites of the deformed lattice to the atoms on them, NaN elsewhere.
+
+    line (3, 3) : n n' of the least seen direction. Along it atoms may be farther off than where lattices are told
+    apart, if nearly all of them find a site of their own so.
+    """
+    lattice = metal.system, metal.lattice_A
+    _, on, off_A = fitted_deformation(xyz_A, *lattice, weight=np.eye(3) - (1 - DEPTH) * line)
+    if on.mean() < LEAST_FOUND:
+        _, on, off_A = fitted_deformation(xyz_A, *lattice)
+    return off_A
