@@ -14,15 +14,12 @@ import logging
 
 import numpy as np
 
-from perrin.imaging.lattice import fitted_deformation
-from perrin.rounds.unstretch import LEAST_ON
+from perrin.rounds.unstretch import LEAST_ON, on_lattice
 
 log = logging.getLogger("perrin")
 
 NARROW = 0.5  # share of a mean strain taken away above which views are not believed alone
 SURE = 4.0  # standard errors of a variance
-DEPTH = 1 / 3  # weight of displacements along the direction where atoms look for their sites
-LEAST_FOUND = 0.9  # share of the atoms that must find sites so, else the particle has more domains than one
 OUTLIER = 4.0  # standard deviations: an atom that far from its site is there for a reason of its own
 LEAST_OWN_A = 0.02  # displacements an axis that every crystal has
 
@@ -45,8 +42,7 @@ def toward_lattice(xyz_A, covariance_A2, strain, metal):
         return xyz_A, covariance_A2, None
     direction = np.array(strain["direction"])
     line = np.outer(direction, direction)
-    off_A = _displacements(xyz_A, metal, line)
-    on = np.isfinite(off_A[:, 0])
+    _, on, off_A = on_lattice(xyz_A, metal, direction)
     if on.mean() < LEAST_ON:
         return xyz_A, covariance_A2, None
     depth = off_A @ direction
@@ -76,16 +72,3 @@ def toward_lattice(xyz_A, covariance_A2, strain, metal):
         *(found[name] for name in ("along_A", "across_A", "expected_A", "lacking_A")), 100 * found["held"],
     )  # fmt: skip
     return xyz, covariance, found
-
-
-def _displacements(xyz_A, metal, line):
-    """(n, 3) what leads from the sites of the deformed lattice to the atoms on them, NaN elsewhere.
-
-    line (3, 3) : n n' of the least seen direction. Along it atoms may be farther off than where lattices are told
-    apart, if nearly all of them find a site of their own so.
-    """
-    lattice = metal.system, metal.lattice_A
-    _, on, off_A = fitted_deformation(xyz_A, *lattice, weight=np.eye(3) - (1 - DEPTH) * line)
-    if on.mean() < LEAST_FOUND:
-        _, on, off_A = fitted_deformation(xyz_A, *lattice)
-    return off_A

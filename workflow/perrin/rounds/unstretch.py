@@ -29,6 +29,8 @@ MEAN_STRAIN = (
     0.005  # standard deviation of the mean strain along one direction against those across it, of crystals
 )
 LEAST_ON = 0.5  # share of atoms on one lattice: of more domains than two no mean strain is known
+DEPTH = 1 / 3  # weight of displacements along that direction where atoms look for their sites
+LEAST_FOUND = 0.9  # share of the atoms that must find sites so, else the particle has more domains than one
 TURNS = 2  # of stretch and poses: atoms give way to the poses that changed, and are stretched a little by it
 
 
@@ -94,9 +96,21 @@ def stretch_covariance(xyz_A, held):
     return np.square(off_A)[:, None, None] * np.outer(along, along)
 
 
+def on_lattice(xyz_A, metal, along):
+    """The deformed lattice of atoms whose places along one direction are known less well: see `fitted_deformation`.
+
+    Along it atoms may be farther off their sites than where lattices are told apart, if nearly all of them find one of
+    their own so.
+    """
+    lattice = metal.system, metal.lattice_A
+    weight = np.eye(3) - (1 - DEPTH) * np.outer(along, along)
+    near, far = fitted_deformation(xyz_A, *lattice), fitted_deformation(xyz_A, *lattice, weight=weight)
+    return far if far[1].mean() >= max(near[1].mean(), LEAST_FOUND) else near
+
+
 def _strain_along(xyz_A, metal, along):
     """Strain of the lattice along a direction against the mean across it, and the share of atoms on the lattice."""
-    F, on, _ = fitted_deformation(xyz_A, metal.system, metal.lattice_A)
+    F, on, _ = on_lattice(xyz_A, metal, along)
     if not np.isfinite(F).all():
         return np.nan, 0.0
     left, stretch, _ = np.linalg.svd(F)
