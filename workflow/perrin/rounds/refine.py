@@ -26,7 +26,7 @@ UNRELATED_DEG = 126.5  # mean angle between random orientations
 ALONE_DEG = 1.0  # median error of poses by single frames above which they say too little of the atoms
 SHARES = 1.0, 0.5, 0.25  # of a step of atoms and poses together
 STRAY_DEG = 3.0  # from its path: a pose that left for another maximum
-GROWING = 0.01  # share of atoms added in the last round above which another follows: a twin grows by layers
+GROWING = 0.01  # share of atoms won in the last round above which another follows: a twin grows by layers
 RISING = 0.0003  # share of the likelihood won in the last round above which another follows: not at rest
 MOST_ROUNDS = 5  # times the rounds asked for, at most
 
@@ -209,7 +209,7 @@ def refine(
         if still and not (added or removed or mended or changed):
             break
         turn += 1
-        if turn == last and (added > GROWING * len(xyz) or mended or rise > RISING):
+        if turn == last and (added - removed > GROWING * len(xyz) or mended or rise > RISING):
             last = min(last + 1, MOST_ROUNDS * rounds)
     return solution, history
 
