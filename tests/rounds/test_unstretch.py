@@ -6,10 +6,14 @@ from scipy.spatial.transform import Rotation
 
 from perrin.files.accepted import Frames
 from perrin.files.elements import element
+from perrin.imaging.blobs import filter_frames
 from perrin.imaging.lattice import sites
-from perrin.imaging.profile import Profile
+from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import quaternions
-from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution
+from perrin.poses.polish import polish
+from perrin.rounds.injected import rigid_fit
+from perrin.rounds.model import _judged
+from perrin.rounds.refine import HIGHPASS, UNRELATED_DEG, Solution, free_step
 from perrin.rounds.unstretch import MEAN_STRAIN, stretch_covariance, unstretched
 from perrin.simulate.images import PLAIN, simulate_boxes
 
@@ -88,3 +92,32 @@ def test_atoms_on_no_lattice_are_left_alone():
     found, strain = unstretched(data, known, PT)
     assert found is known and strain is None
     assert not stretch_covariance(xyz, None).any()
+
+
+def test_atoms_of_a_narrow_window_are_held_and_their_bars_are_their_errors():
+    """Would catch a model stage that leaves the held atoms, their poses or their bars behind."""
+    rng = np.random.default_rng(8)
+    xyz = sites("fcc", PT.lattice_A, 7.4, (0.4, 0.3, 0.2))
+    xyz = xyz + rng.normal(0, 0.04, xyz.shape)
+    data, known = filmed(xyz, tilted(5.0))
+    rested = known
+    for _ in range(2):
+        filtered = filter_frames(data.images, PIXEL, PROFILE)
+        K = overlap(PROFILE, PROFILE, PIXEL)
+        poses = rested.rotation, rested.shift_A, rested.amplitude
+        moved, o, _, *poses = free_step(filtered, rested.xyz_A, rested.occupancy, K, *poses)
+        *poses, gain, sigma = polish(filtered, moved, o, K, *poses, 3)
+        rested = Solution(*poses, gain, sigma, moved, o, PROFILE, UNRELATED_DEG)
+    free, strain = unstretched(data, rested, PT)
+    held, atoms, numbers, _ = _judged(data, free, "Pt", strain)
+    along = np.array(strain["direction"])
+
+    def depth(found):
+        off = rigid_fit(found, xyz) - xyz
+        return off @ along
+
+    assert numbers["scatter_least_seen"]["held"] > 0.3
+    assert depth(held.xyz_A).std() < 0.75 * depth(free.xyz_A).std()
+    bars = np.sqrt(np.einsum("i,nij,j->n", along, atoms.covariance_A2, along))
+    assert np.sqrt(np.square(depth(atoms.xyz_A) / bars).mean()) == pytest.approx(1, abs=0.25)
+    assert held.gain.mean() == pytest.approx(free.gain.mean(), rel=0.01)
