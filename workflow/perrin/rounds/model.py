@@ -61,7 +61,7 @@ HALVES_A = 0.30, 0.80  # root mean square difference of the halves: good, failed
 DISPLACED_A = 0.2  # of every candidate of the injected movie along each axis
 HANDS = 0.06, 0.40  # share of frames in the other hand
 UNEXPLAINED = 0.06, 0.40  # complete models leave at most 0.02, half of a twin 0.25
-LAYER = 0.05, 0.5  # half a layer of ten: atoms of one too few are stretched over the place of all
+LAYER = 0.05, 0.1  # half a layer of ten, a layer: atoms of one too few are stretched over the place of all
 INJECTED = 0.98, 0.80  # recall and precision of truth that was put in: good, failed
 
 
