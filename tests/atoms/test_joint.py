@@ -98,13 +98,15 @@ def test_moves_are_capped_as_images_see_them():
     narrow = Rotation.from_rotvec(0.05 * rng.normal(size=(4000, 3))).as_matrix()  # all along z
     wish = np.array([[2.0, 0, 0, 0], [0, 0, 2.0, 0], [0.02, 0, 0.03, 0]])
 
-    def moved(rotation):
-        return joint._moved(np.zeros((3, 3)), np.ones(3), wish.ravel(), np.eye(12), 0.0, 0.15, rotation)[0]
+    def moved(rotation, most_caps=joint.MOST_CAPS):
+        A = np.eye(12)
+        return joint._moved(np.zeros((3, 3)), np.ones(3), wish.ravel(), A, 0.0, 0.15, most_caps, rotation)[0]
 
     np.testing.assert_allclose(moved(even), [[0.15, 0, 0], [0, 0, 0.15], [0.02, 0, 0.03]], atol=0.003)
     along = joint.MOST_CAPS * 0.15
     across = 0.15 / np.sqrt(1.5)
     np.testing.assert_allclose(moved(narrow), [[across, 0, 0], [0, 0, along], [0.02, 0, 0.03]], atol=0.003)
+    np.testing.assert_allclose(moved(narrow, 1.0)[1], [0, 0, 0.15], atol=0.003)
 
 
 def test_planted_atoms_come_back_within_their_error_bars(scene, filtered, pair, poses):

@@ -164,23 +164,24 @@ def atom_step(
     occupancy_spread=0.1,
     damping=1e-3,
     cap_A=0.15,
+    most_caps=1.0,
 ):
     """One Gauss-Newton step of all atoms with poses fixed.
 
     occupancy_spread : standard deviation of the prior N(1, spread) on occupancies
     damping : added to the diagonal as a share of it; also holds the free rotation and translation of the body
-    cap_A : largest move of an atom, see `_moved`
+    cap_A, most_caps : largest move of an atom, see `_moved`
     returns xyz_A, occupancy, largest move (angstrom)
     """
     gradient, A = _equations(
         filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude, occupancy_spread
     )
-    return _moved(xyz_A, occupancy, gradient, A, damping, cap_A, rotation)[:3]
+    return _moved(xyz_A, occupancy, gradient, A, damping, cap_A, most_caps, rotation)[:3]
 
 
 def free_step(
     filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amplitude,
-    occupancy_spread=0.1, damping=1e-3, cap_A=0.15,
+    occupancy_spread=0.1, damping=1e-3, cap_A=0.15, most_caps=1.0,
 ):  # fmt: skip
     """One Gauss-Newton step of all atoms and all poses together.
 
@@ -199,7 +200,7 @@ def free_step(
     stiff, basis = np.trace(A) / len(A), np.zeros((4 * len(xyz_A), 6))
     basis.reshape(-1, 4, 6)[:, :3] = _rigid(xyz_A).reshape(-1, 3, 6)
     A += stiff * basis @ basis.T
-    xyz, o, length, move = _moved(xyz_A, occupancy, gradient, A, damping, cap_A, rotation)
+    xyz, o, length, move = _moved(xyz_A, occupancy, gradient, A, damping, cap_A, most_caps, rotation)
     change = np.empty((len(rotation), 6))
     for part, C, H in _couplings_of(xyz_A, occupancy, overlap_table, rotation, amplitude):
         change[part] = -np.linalg.solve(H, np.einsum("fai,a->fi", C, move)[..., None])[..., 0]
@@ -227,11 +228,11 @@ def _equations(filtered, xyz_A, occupancy, overlap_table, rotation, shift_A, amp
     return gradient.ravel(), A
 
 
-def _moved(xyz_A, occupancy, gradient, A, damping, cap_A, rotation):
+def _moved(xyz_A, occupancy, gradient, A, damping, cap_A, most_caps, rotation):
     """Atoms and occupancies after a damped step, the largest move, and the step taken (4 n,).
 
     A move is capped as the images see it, for it is they that are linear for some tenths of an angstrom only: cap_A
-    where views are even, more along a direction that all of them look along, up to MOST_CAPS times as much.
+    where views are even, more along a direction that all of them look along, up to most_caps times as much.
     """
     n = len(xyz_A)
     diagonal = np.arange(4 * n)
@@ -239,7 +240,7 @@ def _moved(xyz_A, occupancy, gradient, A, damping, cap_A, rotation):
     move = scipy.linalg.solve(A, gradient, assume_a="pos", overwrite_a=True).reshape(n, 4)
     length = np.linalg.norm(move[:, :3], axis=1)
     seen = np.sqrt(1.5 * np.einsum("na,ab,nb->n", move[:, :3], across(rotation), move[:, :3]))
-    seen = np.maximum(seen, length / MOST_CAPS)
+    seen = np.maximum(seen, length / most_caps)
     move[:, :3] *= np.minimum(1, cap_A / np.maximum(seen, 1e-12))[:, None]
     move[:, 3] = np.clip(occupancy + np.clip(move[:, 3], -0.3, 0.3), 0.02, 2) - occupancy
     return xyz_A + move[:, :3], occupancy + move[:, 3], float(length.max()), move.ravel()

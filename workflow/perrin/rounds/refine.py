@@ -82,7 +82,7 @@ def measured_step_deg(rotation, gap=None, sigma=None, walk_deg=None):
     return float(np.degrees(np.sqrt(found)))
 
 
-def free_step(filtered, xyz, o, K, R, s, a):
+def free_step(filtered, xyz, o, K, R, s, a, most_caps=joint.MOST_CAPS):
     """Atoms and poses moved together, by what the frames alone say of either.
 
     At poses that their neighbours hold, a step would stretch the model along the line of sight: a random walk's prior
@@ -95,12 +95,12 @@ def free_step(filtered, xyz, o, K, R, s, a):
     """
     own = polish(filtered, xyz, o, K, R, s, a, 4)
     if not np.degrees(np.median(own[4])) < ALONE_DEG:
-        return (*joint.atom_step(filtered, xyz, o, K, R, s, a), R, s, a)
+        return (*joint.atom_step(filtered, xyz, o, K, R, s, a, most_caps=most_caps), R, s, a)
     stray = angles_between(own[0], R) > np.radians(STRAY_DEG)
     poses = [
         np.where(stray.reshape(-1, *[1] * (path.ndim - 1)), path, one) for path, one in zip((R, s, a), own)
     ]
-    new, level, moved, change = joint.free_step(filtered, xyz, o, K, *poses)
+    new, level, moved, change = joint.free_step(filtered, xyz, o, K, *poses, most_caps=most_caps)
 
     def along(share, R, s, a):
         turned = rotvec_matrices(share * change[:, 2:5]) @ R
@@ -154,7 +154,9 @@ def refine(
             for _ in range(2):
                 xyz, o, moved = joint.atom_step(filtered, xyz, o, K, R, s, a)
         else:
-            xyz, o, moved, R, s, a = free_step(filtered, xyz, o, K, R, s, a)
+            # atoms of a column that lacks one would spread over its place before it is looked for
+            most_caps = 1.0 if turn < rounds else joint.MOST_CAPS
+            xyz, o, moved, R, s, a = free_step(filtered, xyz, o, K, R, s, a, most_caps)
         added = removed = 0
         if grow and turn > 0:
             xyz, o, added, removed = add_and_remove(filtered, xyz, o, K, R, s, a, nearest_A, lone=thorough)
