@@ -241,6 +241,11 @@ def filmed(options, metal, seed):
     return data, measured, xyz, true_R
 
 
+def configuration(preset):
+    """What the pipeline runs with where a config file says no more than this."""
+    return complete(preset, read_schema(ROOT / "config" / "schemas" / "config.schema.yaml"))
+
+
 def run(options, seed):
     """One particle from nothing to a verdict; returns a dict of figures."""
     metal = element_data(options.element)
@@ -274,7 +279,7 @@ def run(options, seed):
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]
     start = poses_of(solution, data.number)
-    config = complete({}, read_schema(ROOT / "config" / "schemas" / "config.schema.yaml"))
+    config = configuration({})
     rounds = config["window3d"]["n_rounds"]
     solution, history = window_in_time(data, start, facts, around, metal.system, rounds)
     seen = coverage_of(poses_of(solution, data.number), 2 * facts["radius_A"], metal.system)
@@ -306,7 +311,7 @@ def run(options, seed):
 def published_way(data, metal, measured):
     """The time average by config/presets/paper.yaml: as `average_by_continuity` returns."""
     preset = yaml.safe_load((ROOT / "config" / "presets" / "paper.yaml").read_text())
-    config = complete(preset, read_schema(ROOT / "config" / "schemas" / "config.schema.yaml"))
+    config = configuration(preset)
     used = ("rounds", "iterations", "half_mode", "reconstruction", "ridge")
     with tempfile.TemporaryDirectory() as folder:
         clean, stack = Path(folder) / "clean.mrcs", Path(folder) / "denoised.mrcs"

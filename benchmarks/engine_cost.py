@@ -19,7 +19,7 @@ import time
 from collections import defaultdict
 
 import numpy as np
-from engine import PIXEL_A, Draft, film, particle
+from engine import PIXEL_A, Draft, configuration, film, particle
 from matching import peak
 
 from perrin.files.accepted import Frames
@@ -107,7 +107,9 @@ def case(data, metal, measured, clocks):
     times.append(now())
     facts |= {"profile": profile_facts(solution.profile), "step_deg": float(solution.step_deg)}
     around = solution.xyz_A[solution.occupancy > 0.1]
-    solution, _ = window_by_continuity(data, poses_of(solution, data.number), facts, around, metal.system, 4)
+    rounds = {stage: configuration({})[stage]["n_rounds"] for stage in ("window3d", "model")}
+    start = poses_of(solution, data.number)
+    solution, _ = window_by_continuity(data, start, facts, around, metal.system, rounds["window3d"])
     times.append(now())
     rested = model._at_rest(
         data,
@@ -115,7 +117,7 @@ def case(data, metal, measured, clocks):
         poses_of(solution, data.number),
         solution.profile,
         solution.step_deg,
-        12,
+        rounds["model"],
     )
     rested, strain = unstretched(data, rested, metal)
     model._judged(data, rested, metal.symbol, strain)

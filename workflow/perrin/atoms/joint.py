@@ -26,9 +26,7 @@ from perrin.imaging.profile import Profile, overlap
 from perrin.imaging.rotations import across
 
 GAUSSIANS_A = (0.30, 0.42, 0.60)
-MOST_CAPS = (
-    4  # how much further than seen from all sides an atom may be moved along a direction that is hardly seen
-)
+MOST_CAPS = 4  # times the cap, along a direction hardly seen, once a model is whole
 
 
 @numba.njit(inline="always", fastmath=True)
